@@ -1,0 +1,99 @@
+"""What the tools of this folder share: which notebooks there are, which of their cells run, and how one is run.
+
+The rules are those of `nbdev_test`: folders and files whose names begin with `_` or `.` are left out, cells under
+`#| eval: false` never run, cells under a flag of `tst_flags` (here `#| slow`) run only when asked for.
+"""
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from execnb.nbio import read_nb
+from execnb.shell import CaptureShell
+from nbdev.config import get_config
+from nbdev.doclinks import nbglob
+from nbdev.frontmatter import FrontmatterProc
+from nbdev.process import NBProcessor
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPORT = {"export", "exporti", "exports"}
+
+
+def find(paths=None):
+    """The notebooks among `paths` (files or folders), or all of the project."""
+    paths = [Path(path) for path in paths or [get_config().nbs_path]]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise SystemExit(f"no such notebook or folder: {', '.join(missing)}")
+    found = [[path] if path.is_file() else nbglob(path, as_path=True) for path in paths]
+    return sorted({path.resolve() for group in found for path in group})
+
+
+def name(path):
+    """A notebook's path as people write it."""
+    path = Path(path).resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def read(path):
+    """A notebook as it is saved, every cell with its `directives_`, and its front matter."""
+    notebook = read_nb(path)
+    processed = NBProcessor(nb=notebook, rm_directives=False).nb
+    notebook.frontmatter_ = getattr(NBProcessor(path, procs=FrontmatterProc, process=True).nb, "frontmatter_", {})
+    return processed
+
+
+def runs(cell, slow):
+    """Whether `cell` is code that a run executes; `slow` says whether the slow ones belong to the run."""
+    flags = get_config().tst_flags.split()
+    return (
+        cell.cell_type == "code"
+        and bool(cell.source.strip())
+        and cell.directives_.get("eval:", [""])[0].lower() != "false"
+        and (slow or not cell.directives_.keys() & set(flags))
+    )
+
+
+def is_skipped(notebook):
+    """Whether the front matter says `skip_exec: true`."""
+    return str(notebook.frontmatter_.get("skip_exec", False)).lower() in ("true", "1", "yes")
+
+
+def execute(path, notebook, slow):
+    """Run the cells of `notebook` in this process, from the notebook's folder; an exception stops it."""
+    os.environ["IN_TEST"] = "1"
+    shell = CaptureShell(path, mpl_format="png")
+    try:
+        with contextlib.chdir(Path(path).parent):
+            shell.run_all(notebook, exc_stop=True, preproc=lambda cell: not runs(cell, slow))
+    except Exception:
+        if shell.exc is None:
+            raise
+        sys.stderr.write(shell.prettytb(fname=name(path)))
+        return False
+    return True
+
+
+def run_each(paths, command, workers, timeout):
+    """Run `command(path)` in one fresh process per path; yield (path, return code, seconds, what it printed)."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+    def one(path):
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command(path), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        )
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            output, _ = process.communicate()
+            output += f"\n{name(path)} was stopped after {timeout} seconds\n"
+        return path, process.returncode, time.monotonic() - start, output
+
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(one, paths)
