@@ -32,15 +32,20 @@ def visible_cells(notebook):
         yield cell
 
 
-def take_pictures(cell, pictures):
-    """Move the PNG pictures among a cell's outputs into `pictures` (name: bytes), a link in the place of each."""
+def prepare_outputs(cell, pictures):
+    """Leave one format of each output: a link in the place of a PNG picture, which goes into `pictures` (name: bytes)."""
     alternative = " ".join(cell.directives_.get("fig-alt:", [])).strip("\"'")
     for output in cell.get("outputs", []):
-        picture = output.get("data", {}).pop("image/png", None)
-        if picture:
+        data = output.get("data", {})
+        if "image/png" in data:
             name = f"{PICTURES}/picture_{len(pictures) + 1}.png"
-            pictures[name] = base64.b64decode("".join(picture))
-            output["data"] = {"text/markdown": [f"![{alternative}](../{name})"]}
+            pictures[name] = base64.b64decode("".join(data["image/png"]))
+            data = {"text/markdown": f"![{alternative}]({name})"}
+        if data:
+            kind = next(kind for kind in ("text/markdown", "text/html", "text/plain") if kind in data)
+            text = re.sub(r"<style.*?</style>\s*", "", "".join(data[kind]), flags=re.DOTALL)
+            output |= {"output_type": "display_data", "data": {kind: text.splitlines(keepends=True)}, "metadata": {}}
+            output.pop("execution_count", None)
 
 
 def from_root(target):
@@ -57,8 +62,11 @@ def rework(node, targets):
     if isinstance(node, list):
         reworked = []
         for child in node:
-            is_wrapper = isinstance(child, dict) and child.get("t") == "Div"
-            reworked.extend(rework(child["c"][1], targets) if is_wrapper else [rework(child, targets)])
+            kind = child.get("t") if isinstance(child, dict) else None
+            if kind == "Div":
+                reworked.extend(rework(child["c"][1], targets))
+            elif kind != "CodeBlock" or child["c"][1]:
+                reworked.append(rework(child, targets))
         return reworked
     if not isinstance(node, dict):
         return node
@@ -76,13 +84,9 @@ def build():
     notebook, pictures, targets = notebooks.read(SOURCE), {}, []
     notebook.cells = list(visible_cells(notebook))
     for count, cell in enumerate(notebook.cells, start=1):
-        take_pictures(cell, pictures)
         if cell.cell_type == "code":
+            prepare_outputs(cell, pictures)
             cell.execution_count = count  # pandoc refuses null
-            for output in cell.outputs:
-                output.pop("execution_count", None)
-                if output["output_type"] == "execute_result":
-                    output["output_type"], output["metadata"] = "display_data", {}
     text = json.dumps(notebooks.nb2dict(notebook))
     tree = json.loads(pypandoc.convert_text(text, "json", format="ipynb", extra_args=["--ipynb-output=all"]))
     tree["blocks"], tree["meta"] = rework(tree["blocks"], targets), {}
@@ -91,10 +95,10 @@ def build():
     return _HEADER + readme.strip() + "\n", pictures, targets
 
 
-def dead(targets, pictures):
+def dead(targets):
     """The targets that lead to no file of the repository."""
     inside = [target.partition("#")[0] for target in targets if not _OUTSIDE.match(target)]
-    return [path for path in inside if path not in pictures and not (notebooks.ROOT / path).exists()]
+    return [path for path in inside if not (notebooks.ROOT / path).exists()]
 
 
 def main():
@@ -102,7 +106,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="only say whether README.md is up to date")
     options = parser.parse_args()
     readme, pictures, targets = build()
-    faults = [f"README.md: dead link {path}" for path in dead(targets, pictures)]
+    faults = [f"README.md: dead link {path}" for path in dead(targets)]
     files = {"README.md": readme.encode()} | pictures
     if options.check:
         paths = {name: notebooks.ROOT / name for name in files}
