@@ -216,7 +216,7 @@ _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "<na>"])
 _NOT_DETECTED = frozenset(["bdl", "nd", "n.d.", "<dl", "<lod", "<mdl", "<ldl", "b.d.l."])
 
 
-def parse_concentrations(frame, negative_censored=None, detection_limits=None):
+def parse_concentrations(frame, negative_censored=None, detection_limits=None, allow_negative=False):
     """Numbers and censoring mask from element columns as they stand in a file.
 
     Parameters
@@ -224,10 +224,13 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None):
     frame : pandas.DataFrame
         Shape (n, p); numbers, or strings such as `"12"`, `"<0.5"`, `""`.
     negative_censored : bool or None
-        True: -0.5 means below 0.5. False: negative numbers are values like any other. None: they are refused.
+        Whether -0.5 means below 0.5.
     detection_limits : mapping or None
         Column name to limit, in the unit of the column. Numbers below it, and cells such as `BDL`, become
         censored at the limit. NaN means that no limit is known.
+    allow_negative : bool
+        Whether negative numbers are values like any other (logarithms, residuals). Otherwise, unless they are
+        censored, they are refused.
 
     Returns
     -------
@@ -248,7 +251,8 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None):
         cells = frame.iloc[:, j]
         values[:, j], censored[:, j] = _numbers_and_limits(cells, limits.get(column))
         _refuse_infinite(values[:, j], cells)
-    _settle_negatives(values, censored, frame, negative_censored, limits)
+    if not allow_negative:
+        _settle_negatives(values, censored, frame, negative_censored, limits)
     for j, column in enumerate(frame.columns):
         below = ~censored[:, j] & (values[:, j] < limits.get(column, -np.inf))
         values[below, j] = limits.get(column)
@@ -307,8 +311,6 @@ def _refuse_infinite(values, cells):
 # %% ../../nbs/survey/07_columns.ipynb #0000001a
 def _settle_negatives(values, censored, frame, negative_censored, limits):
     "Turn negative values into limits where the caller said so (in place); refuse them where nobody said anything."
-    if negative_censored is not None and not negative_censored:
-        return
     negative = values < 0
     codes = negative & np.isin(values, [-99.0, -999.0, -9999.0, -99999.0, -999999.0])
     if codes.any():
@@ -324,7 +326,7 @@ def _settle_negatives(values, censored, frame, negative_censored, limits):
         raise SurveyError(
             f"{_where(frame, unexplained)} hold negative values (lowest {values[unexplained].min():g}); concentrations are not "
             "negative. If -0.5 means 'below 0.5', say negative_censored=True; if the values are logarithms or residuals, "
-            "say negative_censored=False and fit with transform=None.")
+            "say allow_negative=True and fit with transform=None.")
 
 
 def _where(frame, mask):

@@ -56,12 +56,12 @@ def _refuse_uninformative(values, censored):
     flat = (lowest == highest) & ~censored.any()
     for problem, found in [("hold no value at all", values.isna().all()),
                            ("have every value below its detection limit", values.notna().any() & detected.isna().all()),
-                           ("have the same value in every sample", flat & detected.notna().any())]:
+                           ("have the same value wherever they are reported", flat & detected.notna().any())]:
         names = list(values.columns[found.to_numpy()])
         if names:
             example = "" if "same" not in problem else f" ({names[0]}: {lowest[names[0]]:g})"
             raise SurveyError(f"{len(names)} element{'s' if len(names) > 1 else ''} {problem}{example}: {_some(names)}. Elements "
-                              f"must vary to be denoised. Leave them out: exclude={names}.")
+                              f"must vary to be denoised. Leave them out when reading: exclude={names}.")
 
 # %% ../../nbs/survey/10_table.ipynb #00000008
 def _coordinate_array(coordinates, index):
@@ -91,6 +91,9 @@ def _check_places(array, index, crs, names):
     geographic_names = looks_geographic(*names) and _degree_sized(array)
     if (crs is not None and crs.is_geographic) or geographic_names:
         raise SurveyError(_geographic_message(array, crs, names))
+    if crs is not None and {str(name).lower()[-3:] for name in names} == {"_km"} and crs.axis_info[0].unit_name == "metre":
+        raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} are in kilometres by their names, but {crs.name} is in metres. "
+                          "Multiply them by 1000 and rename them, or leave crs out.")
     if (array == array[0]).all():
         raise SurveyError(f"All {len(array)} samples have the same coordinates ({array[0, 0]:g}, {array[0, 1]:g}). A spatial "
                           f"model needs different places: check the columns {names[0]!r} and {names[1]!r}.")
@@ -105,8 +108,9 @@ def _geographic_message(array, crs, names):
     if not _degree_sized(array):
         return (f"The coordinate system is geographic ({crs.name}), but the coordinates reach {np.abs(array).max():g}, which is "
                 "not in degrees. Either crs is wrong, or longitude and latitude are swapped (easting is the longitude).")
-    stated = "" if crs is None else f" ({crs.name})"
-    source = "" if crs is not None and crs.is_geographic else 'crs="EPSG:4326" (if they are WGS84) and '
+    geographic = crs is not None and crs.is_geographic
+    stated = "" if crs is None else f" ({crs.name})" if geographic else f", although crs says {crs.name}"
+    source = "" if geographic else 'crs="EPSG:4326" (if they are WGS84) and '
     return (f"The coordinates {names[0]!r}, {names[1]!r} are geographic{stated}: longitude {array[:, 0].min():g} to "
             f"{array[:, 0].max():g}, latitude {array[:, 1].min():g} to {array[:, 1].max():g} degrees. Distances need a projection: "
             f'say {source}to_crs="{_utm_zone(array)}" (the UTM zone of the middle of the survey), or another projected system.')
@@ -152,7 +156,7 @@ def _source_crs(array, crs, names, name):
         return crs
     if looks_geographic(*names) and _degree_sized(array):
         warn(f"{name}: no datum is stated for {names[0]!r}, {names[1]!r}; WGS84 is assumed (datums differ by up to some hundred "
-             'metres). Say crs="EPSG:4326", or the right one, to settle it.', SurveyWarning, stacklevel=4)
+             'metres). Say crs="EPSG:4326", or the right one, to settle it.', SurveyWarning, stacklevel=5)
         return CRS.from_epsg(4326)
     raise SurveyError("to_crs needs to know the coordinate system of the file: say it with crs='EPSG:...'.")
 
@@ -293,7 +297,9 @@ def _read_text(path):
         separator = max(",;\t", key=first.count)
         refuse_duplicated(next(csv.reader([first], delimiter=separator), []))
         decimal = "," if separator != "," and _decimal_commas(head, separator) else "."
-        return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
+        frame = pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
+        # '<0,5' makes a column text, which read_csv then leaves as it stands
+        return frame.replace(r"^\s*([<-]?\s*\d+),(\d+)\s*$", r"\1.\2", regex=True) if decimal == "," else frame
     except UnicodeDecodeError as error:
         raise SurveyError(f"{path.name} is not encoded in UTF-8 (byte {error.start}). Save it as 'CSV UTF-8'.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -361,7 +367,8 @@ def _the_layer(path, names, wanted):
     return wanted
 
 # %% ../../nbs/survey/10_table.ipynb #00000015
-def _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude, name):
+def _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude,
+                name, allow_negative):
     "See Survey.from_frame."
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
@@ -371,19 +378,25 @@ def _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, det
         target = _projected_target(to_crs)
         array = _coordinate_array(places, frame.index)
         source = _source_crs(array, crs, names, name or "survey")
-        if source.is_geographic and not _degree_sized(array):
+        if source.is_geographic != (_degree_sized(array) and (source.is_geographic or looks_geographic(*names))):
             raise SurveyError(_geographic_message(array, source, names))
-        places, names, crs = _project(array, source, target, frame.index), ("easting", "northing"), target
+        places, names, crs = _project(array, source, target, frame.index), _free_names(frame.columns), target
         consumed = []  # the original coordinates stay among the other columns: nothing is lost
     else:
         consumed = [easting, northing]
     _check_places(_coordinate_array(places, frame.index), frame.index, crs, names)
     chosen = _chosen_elements(frame, elements, exclude, (easting, northing))
     _check_limit_names(detection_limits, frame)
-    values, censored = parse_concentrations(frame[chosen], negative_censored, detection_limits)
+    values, censored = parse_concentrations(frame[chosen], negative_censored, detection_limits, allow_negative)
     rest = frame.drop(columns=chosen + consumed)
     return cls(values, places, crs=crs, units=units, censored=censored, extra=rest, coordinate_names=names, name=name,
-               negative_censored=False)
+               allow_negative=allow_negative)
+
+
+def _free_names(columns):
+    "Names for projected coordinates that the table does not use for something else."
+    names = ("easting", "northing")
+    return names if not set(names) & set(columns) else ("easting_projected", "northing_projected")
 
 
 def _coordinate_columns(frame, easting, northing):
@@ -460,7 +473,8 @@ class Survey:
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, extra=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None,
+                 allow_negative=False):
         """
         Parameters
         ----------
@@ -485,7 +499,9 @@ class Survey:
         truth : object or None
             For a simulated survey, the object that knows the true `signal` and `denoised`.
         negative_censored : bool or None
-            True: -0.5 means below 0.5; False: negative values are values; None: they are refused.
+            Whether -0.5 means below 0.5.
+        allow_negative : bool
+            Whether negative values are values like any other, such as logarithms; otherwise they are refused.
         """
         frame = _value_frame(values, elements)
         self.elements, self.index = list(frame.columns), frame.index
@@ -493,9 +509,9 @@ class Survey:
         self.coordinate_names = tuple(coordinate_names)
         self.coordinates = _coordinate_array(coordinates, frame.index)
         self.units = _resolve_units(self.elements, units)
-        self.values, self.censored = parse_concentrations(frame, negative_censored)
+        self.values, self.censored = parse_concentrations(frame, negative_censored, allow_negative=allow_negative)
         self.censored |= _mask_frame(censored, self.values)
-        self.extra = pd.DataFrame(index=frame.index) if extra is None else pd.DataFrame(extra).set_axis(frame.index)
+        self.extra = _extra_frame(extra, frame.index)
         self.check()
 
     def check(self, min_samples=3):
@@ -553,20 +569,22 @@ class Survey:
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
-                   detection_limits=None, negative_censored=None, exclude=None, name=None):
+                   detection_limits=None, negative_censored=None, exclude=None, name=None, allow_negative=False):
         "From a DataFrame with coordinate columns; the arguments are those of `read`."
-        return _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude, name)
+        return _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude,
+                           name, allow_negative)
 
     @classmethod
     def from_geodataframe(cls, frame, elements=None, units=None, to_crs=None, detection_limits=None, negative_censored=None,
-                          exclude=None, name=None):
+                          exclude=None, name=None, allow_negative=False):
         "From a GeoDataFrame of points; the arguments are those of `read`."
         return _from_geodataframe(cls, frame, dict(elements=elements, units=units, to_crs=to_crs, detection_limits=detection_limits,
-                                                   negative_censored=negative_censored, exclude=exclude, name=name))
+                                                   negative_censored=negative_censored, exclude=exclude, name=name,
+                                                   allow_negative=allow_negative))
 
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
-             detection_limits=None, negative_censored=None, exclude=None):
+             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
 
@@ -589,7 +607,9 @@ class Survey:
         detection_limits : mapping or None
             Column to limit in the column's unit; smaller values and `BDL` become censored at the limit.
         negative_censored : bool or None
-            True: -0.5 means below 0.5; False: negative values are values; None: they are refused.
+            Whether -0.5 means below 0.5.
+        allow_negative : bool
+            Whether negative values are values like any other, such as logarithms; otherwise they are refused.
         exclude : list of str or None
             Element columns to leave among the other columns.
 
@@ -597,7 +617,9 @@ class Survey:
         -------
         Survey
         """
-        return _read(cls, path, sheet, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude)
+        options = dict(elements=elements, units=units, to_crs=to_crs, detection_limits=detection_limits, exclude=exclude,
+                       negative_censored=negative_censored, allow_negative=allow_negative, name=Path(path).stem)
+        return _from_file(cls, Path(path), sheet, easting, northing, crs, options)
 
 # %% ../../nbs/survey/10_table.ipynb #0000001a
 def _resolve_units(elements, units):
@@ -627,6 +649,15 @@ def _mask_frame(censored, values):
         raise SurveyError(f"Column {values.columns[column]!r}: {name_rows(values.index, without_limit[:, column])} are marked as censored "
                           "but hold no detection limit. Put the limit into values.")
     return pd.DataFrame(mask, index=values.index, columns=values.columns)
+
+
+def _extra_frame(extra, index):
+    "Other columns, a row per sample."
+    extra = pd.DataFrame(index=index) if extra is None else pd.DataFrame(extra)
+    if not extra.index.equals(index):
+        raise SurveyError(f"extra has {len(extra)} rows whose labels differ from those of values ({len(index)} rows); it must describe the "
+                          "same samples in the same order.")
+    return extra
 
 
 def _replaced(survey, **attributes):
@@ -661,12 +692,9 @@ def _reprojected(survey, crs):
     return _replaced(survey, coordinates=_project(survey.coordinates, survey.crs, target, survey.index), crs=target)
 
 
-def _read(cls, path, sheet, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude):
+def _from_file(cls, path, sheet, easting, northing, crs, options):
     "See Survey.read."
-    path = Path(path)
     frame = _read_file(path, sheet)
-    options = dict(elements=elements, units=units, to_crs=to_crs, detection_limits=detection_limits,
-                   negative_censored=negative_censored, exclude=exclude, name=path.stem)
     if hasattr(frame, "geom_type") and easting is None and northing is None:
         if crs is not None and frame.crs is not None and _as_crs(crs) != frame.crs:
             raise SurveyError(f"{path.name} says its coordinate system is {frame.crs.name}, crs says {_as_crs(crs).name}. "

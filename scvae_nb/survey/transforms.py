@@ -303,7 +303,7 @@ class RobustScaler:
         mad = 1.4826 * np.nanmedian(np.abs(y - self.centre), axis=0)
         spread = np.subtract(*np.nanpercentile(y, [75, 25], axis=0)) / 1.349
         # Rounding alone gives a constant column a tiny standard deviation; that is not variation
-        floor = 1e-9 * np.maximum(1.0, np.abs(self.centre))
+        floor = 1e-12 * np.nanmax(np.abs(y), axis=0)
         self.scale = np.select([mad > floor, spread > floor], [mad, spread], np.nanstd(y, axis=0))
         _refuse_columns(self.scale <= floor, names, "are constant")
         return self
