@@ -205,10 +205,10 @@ def _linear_part(shape, range_, lag, semivariance, root_weight):
     return nugget, partial_sill, residual
 
 
-def _fit_shape(shape, lag, semivariance, root_weight, longest):
+def _fit_shape(shape, lag, semivariance, root_weight, shortest, longest):
     "Best range, nugget, partial sill and residual of one shape."
     residual = lambda log_range: _linear_part(shape, np.exp(log_range), lag, semivariance, root_weight)[2]
-    grid = np.log(np.geomspace(lag[0], longest, 25))
+    grid = np.log(np.geomspace(shortest, longest, 25))
     best = int(np.argmin([residual(log_range) for log_range in grid]))
     inner = minimize_scalar(residual, bounds=(grid[max(best - 1, 0)], grid[min(best + 1, 24)]), method="bounded",
                             options={"xatol": 1e-6})
@@ -241,7 +241,7 @@ def fit_variogram(experimental, models=("spherical", "exponential", "matern")):
     -------
     VariogramModel
         The shape with the smallest weighted residual. `at_bound` names parameters that ended at a bound; the range is
-        searched between the first and the largest lag.
+        searched between the end of the second lag class and the largest lag.
 
     Raises
     ------
@@ -255,13 +255,14 @@ def fit_variogram(experimental, models=("spherical", "exponential", "matern")):
                           "Take fewer and wider classes, or a larger max_lag.")
     if not semivariance.max() > 0:
         raise SurveyError("every semivariance is 0: the values do not vary, there is nothing to fit.")
-    longest = float(experimental["upper"].iloc[-1])
+    # a range within the first class would leave nugget and partial sill indistinguishable
+    shortest, longest = float(used["upper"].iloc[1]), float(experimental["upper"].iloc[-1])
     weight = used["pairs"].to_numpy() / lag**2
     root_weight = np.sqrt(weight / weight.sum())
-    fits = {model: _fit_shape(_shape(model), lag, semivariance, root_weight, longest) for model in models}
+    fits = {model: _fit_shape(_shape(model), lag, semivariance, root_weight, shortest, longest) for model in models}
     model = min(fits, key=lambda name: fits[name][-1])
     range_, nugget, partial_sill, residual = (float(value) for value in fits[model])
-    reached = _bounds_reached(range_, nugget, partial_sill, lag[0], longest)
+    reached = _bounds_reached(range_, nugget, partial_sill, shortest, longest)
     return VariogramModel(nugget, partial_sill, range_ if partial_sill else np.nan, model, reached, residual)
 
 # %% ../../nbs/geostatistics/30_variograms.ipynb #9c0930ea
