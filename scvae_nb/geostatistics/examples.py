@@ -38,7 +38,7 @@ def _twin():
 
 _EXAMPLES = {"meuse": _meuse, "twin": _twin}
 
-
+# %% ../../nbs/geostatistics/60_examples.ipynb #2a69f935
 def load_example(name):
     """A survey to try things on.
 

@@ -85,7 +85,7 @@ def _grid_level(coordinates, cell_size, chosen, remaining):
     first_of_cell = np.unique(key[by_gap], return_index=True)[1]
     return by_gap[np.sort(first_of_cell)]
 
-
+# %% ../../nbs/geostatistics/20_neighbours.ipynb #a958d830
 def _maxmin_order(coordinates, generator):
     "Approximate maxmin order by grids of halving cells; ties and co-located sites in random order."
     shuffled = generator.permutation(len(coordinates))
@@ -102,7 +102,7 @@ def _maxmin_order(coordinates, generator):
         remaining = np.setdiff1d(remaining, picked, assume_unique=True)
     return shuffled[np.concatenate([order, remaining])]
 
-
+# %% ../../nbs/geostatistics/20_neighbours.ipynb #1642af06
 def vecchia_order(n_or_coordinates, method="random", random_state=0):
     """An order of the sites for the Vecchia approximation.
 
@@ -164,7 +164,7 @@ def _fill_block(predecessors, tree, sites, start, m):
             short.append(ranks[count < np.minimum(m, ranks)])
         pending, width = np.concatenate(short), min(stop, 2 * width)
 
-
+# %% ../../nbs/geostatistics/20_neighbours.ipynb #87934784
 def vecchia_predecessors(coordinates, m, order):
     """The m nearest sites among those earlier in the order, exactly.
 
@@ -180,13 +180,12 @@ def vecchia_predecessors(coordinates, m, order):
     Returns
     -------
     ndarray
-        Row numbers of the predecessors, shape (n, m), nearest first; -1 where there are fewer than m. Row i
-        belongs to site i of `coordinates`.
+        Row numbers of the predecessors of every site, shape (n, m), nearest first; -1 where there are fewer than m.
 
     Raises
     ------
     SurveyError
-        If the order is not a permutation of the sites, coordinates are not finite, or m is below 1.
+        If the order is not a permutation, coordinates are not finite, or m is below 1.
 
     References
     ----------

@@ -215,8 +215,9 @@ def _layer(simulated, layer):
     return getattr(simulated, layer)
 
 
-def _check(n_samples, ranges, noise, mixing, microscale, extent):
+def _check(n_samples, n_elements, ranges, noise, mixing, microscale, extent):
     "Refuse settings that no survey can have."
+    _scale(n_elements)
     if not 3 <= n_samples <= 3000:
         raise SurveyError(f"n_samples is {n_samples}; expected 3 to 3000: fields are drawn from dense n x n matrices.")
     if mixing not in ("linear", "nonlinear"):
@@ -227,7 +228,7 @@ def _check(n_samples, ranges, noise, mixing, microscale, extent):
         raise SurveyError(f"noise is {noise}, microscale {microscale}, extent {extent}; "
                           "expected noise and extent above 0, microscale not below 0.")
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #7c301c43
 def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0, mixing="linear", microscale=0.0,
                     extent=100.0, random_state=0):
     """A multi-element survey with known signal, micro-scale geology and noise.
@@ -239,7 +240,7 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
     n_elements : int
         Number of elements, at most 48.
     ranges : sequence
-        Matern-3/2 range of each latent process, in map units; their number is the number of processes.
+        Matern-3/2 range of each latent process, in map units; as many processes as ranges.
     noise : float
         Standard deviation of the measurement error as a multiple of the signal's.
     mixing : str
@@ -255,14 +256,8 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
     -------
     SimulatedSurvey
         With `.survey`, `.signal`, `.denoised` in ppm and `.oracle()`.
-
-    Raises
-    ------
-    SurveyError
-        For more than 3000 samples or 48 elements, an unknown mixing, or ranges and noise that are not positive.
     """
-    _check(n_samples, ranges, noise, mixing, microscale, extent)
-    _scale(n_elements)
+    _check(n_samples, n_elements, ranges, noise, mixing, microscale, extent)
     generator = np.random.default_rng(random_state)
     sites = generator.uniform(0, extent, (n_samples, 2))
     distance = cdist(sites, sites)

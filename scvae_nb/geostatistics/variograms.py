@@ -86,7 +86,7 @@ def _experimental(values, pairs, estimator):
     frame = pd.DataFrame(rows, columns=["lag", "semivariance", "pairs"])
     return frame.assign(lower=pairs.edges[:-1], upper=pairs.edges[1:])
 
-
+# %% ../../nbs/geostatistics/30_variograms.ipynb #f77a2b2d
 def _checked_values(values, n):
     "Values as floats, one for each place."
     values = np.asarray(values, dtype=float)
@@ -152,13 +152,14 @@ def _shape(model):
 
     return lambda lag, range_: getattr(models, model)(lag, range_, 1.0)
 
-
+# %% ../../nbs/geostatistics/30_variograms.ipynb #69b9ba59
 @dataclass(frozen=True)
 class VariogramModel:
     """A fitted variogram: call it with lags, in map units, to get semivariances.
 
-    Attributes: `nugget` and `partial_sill` (squared unit of the values), `range` (effective, map units; NaN without
-    structure), `model` (name of the shape), `at_bound` (parameters that ended at a bound, "" for none), `rmse` (weighted residual).
+    Attributes: `nugget` and `partial_sill` (squared unit of the values), `range` (effective, map units; NaN
+    without structure), `model` (name of the shape), `at_bound` (parameters that ended at a bound, "" for none),
+    `rmse` (weighted residual).
     """
 
     nugget: float
@@ -197,7 +198,7 @@ class VariogramModel:
         rise = np.reshape(_shape(self.model)(lag.ravel(), self.range), lag.shape)
         return self.nugget + self.partial_sill * rise
 
-# %% ../../nbs/geostatistics/30_variograms.ipynb #69b9ba59
+# %% ../../nbs/geostatistics/30_variograms.ipynb #d85a57a4
 def _linear_part(shape, range_, lag, semivariance, root_weight):
     "Best nugget and partial sill for a given range, both non-negative, and the weighted residual."
     design = np.column_stack([np.ones_like(lag), shape(lag, range_)])
@@ -226,7 +227,7 @@ def _bounds_reached(range_, nugget, partial_sill, shortest, longest):
     reached += ["range at lower bound"] if range_ < shortest * (1 + 1e-4) else []
     return "; ".join(reached)
 
-
+# %% ../../nbs/geostatistics/30_variograms.ipynb #70887a82
 def fit_variogram(experimental, models=("spherical", "exponential", "matern")):
     """Fit nugget, partial sill and range; the best of several shapes.
 
@@ -296,7 +297,7 @@ def _table_row(values, pairs, estimator):
     return dict(n=count, nugget=fit.nugget, partial_sill=fit.partial_sill, range=fit.range, nugget_share=fit.nugget_share,
                 model=fit.model, at_bound=fit.at_bound, rmse=fit.rmse)
 
-
+# %% ../../nbs/geostatistics/30_variograms.ipynb #28896e99
 def variogram_table(data, coordinates=None, transform="log", max_samples=3000, random_state=0, n_lags=15, max_lag=None,
                     estimator="matheron"):
     """Nugget, partial sill and range of every element.
@@ -304,16 +305,13 @@ def variogram_table(data, coordinates=None, transform="log", max_samples=3000, r
     Parameters
     ----------
     data : Survey or DataFrame
-        Concentrations, n rows, one column per element; NaN where missing. Of a Survey the values are taken as
-        they stand: a censored cell counts at its detection limit.
+        Concentrations, n rows, one column per element; NaN where missing, censored cells at their limit.
     coordinates : array, optional
         Sites, shape (n, 2), in map units; not needed with a Survey.
     transform : str or None
         "log" for natural logarithms, None for values that are on the real line already.
-    max_samples : int
-        Larger surveys are thinned to so many random samples, the same for every element.
-    random_state : int
-        Seed of the thinning.
+    max_samples, random_state : int
+        Larger surveys are thinned to so many random samples, the same for every element; seed of the thinning.
     n_lags : int
         Number of equal lag classes.
     max_lag : float, optional
@@ -324,8 +322,8 @@ def variogram_table(data, coordinates=None, transform="log", max_samples=3000, r
     Returns
     -------
     DataFrame
-        One row per element: `n` (values), `nugget`, `partial_sill`, `range` (effective, map units), `nugget_share` (0 to 1), `model`,
-        `at_bound` ("" for none; begins with "not fitted" where an element is constant or too sparse), `rmse`.
+        One row per element: `n` (values), `nugget`, `partial_sill`, `range` (effective, map units), `nugget_share`
+        (0 to 1), `model`, `at_bound` ("" for none; "not fitted: ..." for constant or sparse elements), `rmse`.
 
     Raises
     ------
