@@ -86,7 +86,7 @@ def _experimental(values, pairs, estimator):
     frame = pd.DataFrame(rows, columns=["lag", "semivariance", "pairs"])
     return frame.assign(lower=pairs.edges[:-1], upper=pairs.edges[1:])
 
-# %% ../../nbs/geostatistics/30_variograms.ipynb #f77a2b2d
+
 def _checked_values(values, n):
     "Values as floats, one for each place."
     values = np.asarray(values, dtype=float)
@@ -94,7 +94,7 @@ def _checked_values(values, n):
         raise SurveyError(f"values have shape {values.shape} for {n} pairs of coordinates; expected one value per place.")
     return values
 
-
+# %% ../../nbs/geostatistics/30_variograms.ipynb #f77a2b2d
 def experimental_variogram(values, coordinates, *, n_lags=15, max_lag=None, estimator="matheron", max_samples=3000,
                            random_state=0):
     """Experimental variogram of one variable.
@@ -111,16 +111,14 @@ def experimental_variogram(values, coordinates, *, n_lags=15, max_lag=None, esti
         Largest distance, in map units; a third of the diagonal of the map by default.
     estimator : str
         "matheron", or the robust "cressie" or "dowd".
-    max_samples : int
-        Larger surveys are thinned to so many random samples.
-    random_state : int
-        Seed of the thinning.
+    max_samples, random_state : int
+        Larger surveys are thinned to so many random samples; seed of the thinning.
 
     Returns
     -------
     DataFrame
-        One row per lag class: `lag` (mean distance of its pairs, map units), `semivariance` (squared unit of the values, NaN in
-        an empty class), `pairs` (their number), `lower` and `upper` (boundaries of the class).
+        One row per lag class: `lag` (mean distance of its pairs, map units), `semivariance` (squared unit of the
+        values, NaN in an empty class), `pairs` (their number), `lower` and `upper` (boundaries of the class).
 
     Raises
     ------
@@ -129,7 +127,7 @@ def experimental_variogram(values, coordinates, *, n_lags=15, max_lag=None, esti
 
     References
     ----------
-    Matheron (1963), Principles of geostatistics, Economic Geology 58.
+    Matheron (1963), Economic Geology 58.
     """
     coordinates = np.asarray(coordinates, dtype=float)
     values = _checked_values(values, len(coordinates))
