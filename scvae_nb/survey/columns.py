@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from .errors import SurveyError, name_rows
+from .errors import SurveyError, name_columns, name_rows
 
 # %% ../../nbs/survey/07_columns.ipynb #00000005
 _SYMBOLS = frozenset("""
@@ -166,7 +166,7 @@ def find_coordinates(columns):
                               f"Say which: easting={pairs[0][0]!r}, northing={pairs[0][1]!r}.")
         if pairs:
             return pairs[0]
-    raise SurveyError(f"No coordinates found. The columns are {_columns_text(columns)}; expected a pair such as "
+    raise SurveyError(f"No coordinates found. The columns are {name_columns(columns)}; expected a pair such as "
                       "easting/northing, x/y, x_km/y_km or lon/lat. "
                       "Name the columns: easting='...', northing='...'.")
 
@@ -189,11 +189,6 @@ def _plain(column):
 
 def _pairs_text(pairs):
     return " or ".join(f"{first!r}/{second!r}" for first, second in pairs)
-
-
-def _columns_text(columns, limit=12):
-    more = f", ... ({len(columns)} in all)" if len(columns) > limit else ""
-    return ", ".join(repr(str(column)) for column in columns[:limit]) + more
 
 
 def looks_geographic(easting, northing):
@@ -346,5 +341,5 @@ def refuse_duplicated(names):
     """
     repeated = [name for name, count in Counter(map(str, names)).items() if count > 1 and name.strip()]
     if repeated:
-        raise SurveyError(f"Column names occur more than once: {_columns_text(repeated)}. "
+        raise SurveyError(f"Column names occur more than once: {name_columns(repeated)}. "
                           "Give each column its own name (for example by method, Cu_ICP_ppm and Cu_XRF_ppm), or delete the repeats.")

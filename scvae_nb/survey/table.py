@@ -7,20 +7,17 @@ __all__ = ['Survey']
 
 # %% ../../nbs/survey/10_table.ipynb #00000003
 import copy
-import csv
 from html import escape
 from pathlib import Path
-from warnings import warn
 
 import numpy as np
 import pandas as pd
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
-from scipy.spatial import cKDTree
 
-from .columns import (find_coordinates, find_elements, looks_geographic, normalise_unit,
-                                     parse_concentrations, refuse_duplicated)
-from .errors import SurveyError, SurveyWarning, missing_extra, name_rows
+from .columns import find_elements, normalise_unit, parse_concentrations, refuse_duplicated
+from .errors import SurveyError, name_columns, name_rows
+from .files import SurveyReaders, import_geopandas
+from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
+                                    projected_target, shared_places)
 
 # %% ../../nbs/survey/10_table.ipynb #00000006
 def _value_frame(values, elements):
@@ -29,199 +26,119 @@ def _value_frame(values, elements):
         values = np.asarray(values)
         if values.ndim != 2:
             raise SurveyError(f"values must have two dimensions, samples by elements; found shape {values.shape}.")
-        if elements is None or len(elements) != values.shape[1]:
-            raise SurveyError(f"values has {values.shape[1]} columns; name them: elements=[...] with as many names.")
-        values = pd.DataFrame(values, columns=list(elements))
+        names = [f"element_{j + 1}" for j in range(values.shape[1])] if elements is None else list(elements)
+        if len(names) != values.shape[1]:
+            raise SurveyError(f"values has {values.shape[1]} columns and elements {len(names)} names; give as many names as columns.")
+        values = pd.DataFrame(values, columns=names)
     refuse_duplicated(values.columns)
     names = list(values.columns if elements is None else elements)
     refuse_duplicated(names)
     absent = [name for name in names if name not in values.columns]
     if absent or not names:
-        raise SurveyError(f"Elements {absent or 'none'} asked for, but the columns are {_some(values.columns)}. "
-                          "Names must be spelled exactly as in the table.")
+        raise SurveyError(f"The elements asked for, {name_columns(absent) or 'none at all'}, are not among the columns "
+                          f"{name_columns(values.columns)}. Names must be spelled exactly as in the table.")
     return values[names].rename(columns=str)
 
 
-def _some(names, limit=12):
-    "The first few names, for a message."
-    names = list(names)
-    return ", ".join(repr(name) for name in names[:limit]) + (f", ... ({len(names)} in all)" if len(names) > limit else "")
+def _resolve_units(elements, units):
+    "Unit of every element: as stated, else as the column name tells."
+    if isinstance(units, str):
+        return {element: normalise_unit(units) for element in elements}
+    stated = dict(units or {})
+    unknown = [name for name in stated if name not in elements]
+    if unknown:
+        raise SurveyError(f"units names elements that the survey does not have: {name_columns(unknown)}. "
+                          f"The elements are {name_columns(elements)}.")
+    found = find_elements(elements)
+    return {element: normalise_unit(stated.get(element, found.get(element, ""))) for element in elements}
+
+# %% ../../nbs/survey/10_table.ipynb #00000008
+def _mask_frame(censored, values):
+    "Censoring mask as a DataFrame shaped like `values`; a censored cell must hold its limit."
+    if censored is None:
+        return pd.DataFrame(False, index=values.index, columns=values.columns)
+    if isinstance(censored, pd.DataFrame) and set(values.columns) <= set(censored.columns):
+        censored = censored[list(values.columns)]
+    mask = np.asarray(censored, dtype=bool)
+    if mask.shape != values.shape:
+        raise SurveyError(f"censored must have the shape of values, {values.shape}; found {mask.shape}.")
+    without_limit = mask & values.isna().to_numpy()
+    if without_limit.any():
+        column = int(np.flatnonzero(without_limit.any(axis=0))[0])
+        raise SurveyError(f"Column {values.columns[column]!r}: {name_rows(values.index, without_limit[:, column])} are marked as censored "
+                          "but hold no detection limit. Put the limit into values.")
+    return pd.DataFrame(mask, index=values.index, columns=values.columns)
 
 
+def _extra_frame(extra, index):
+    "Other columns, a row per sample."
+    extra = pd.DataFrame(index=index) if extra is None else pd.DataFrame(extra)
+    if not extra.index.equals(index):
+        raise SurveyError(f"extra has {len(extra)} rows whose labels are not those of the {len(index)} rows of values; it must describe "
+                          "the same samples in the same order.")
+    return extra
+
+
+def _place_names(names, elements):
+    "The two coordinate names, which must not be those of elements."
+    names = tuple(str(name) for name in names)
+    if len(set(names)) != 2 or set(names) & set(elements):
+        raise SurveyError(f"coordinate_names must be two different names, none of them an element; found {names}.")
+    return names
+
+# %% ../../nbs/survey/10_table.ipynb #0000000a
 def _refuse_uninformative(values, censored):
     "All-missing, all-censored and constant elements, each with the remedy."
     detected = values.mask(censored)
-    lowest, highest = detected.min(), detected.max()
-    # A limit beside one repeated value still varies: part of the cells lie below, part do not
-    flat = (lowest == highest) & ~censored.any()
-    for problem, found in [("hold no value at all", values.isna().all()),
-                           ("have every value below its detection limit", values.notna().any() & detected.isna().all()),
-                           ("have the same value wherever they are reported", flat & detected.notna().any())]:
+    lowest = detected.min()
+    # A limit beside one repeated value still varies: some cells lie below, some do not
+    flat = (lowest == detected.max()) & ~censored.any()
+    for problem, found in [("without any value", values.isna().all()),
+                           ("without any value above its detection limit", values.notna().any() & detected.isna().all()),
+                           ("with one and the same value wherever reported", flat & detected.notna().any())]:
         names = list(values.columns[found.to_numpy()])
         if names:
-            example = "" if "same" not in problem else f" ({names[0]}: {lowest[names[0]]:g})"
-            raise SurveyError(f"{len(names)} element{'s' if len(names) > 1 else ''} {problem}{example}: {_some(names)}. Elements "
-                              f"must vary to be denoised. Leave them out when reading: exclude={names}.")
-
-# %% ../../nbs/survey/10_table.ipynb #00000008
-def _coordinate_array(coordinates, index):
-    "Coordinates as an (n, 2) float array; missing and infinite ones are refused."
-    if isinstance(coordinates, pd.DataFrame) and not coordinates.index.equals(index):
-        raise SurveyError("values and coordinates have different row labels; they must describe the same samples in the same order.")
-    try:
-        array = np.array(coordinates, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise SurveyError(f"The coordinates must be numbers: {error}.") from error
-    if array.ndim != 2 or array.shape != (len(index), 2):
-        hint = " Transpose them." if array.shape == (2, len(index)) else ""
-        raise SurveyError(f"coordinates must have shape ({len(index)}, 2), a row per sample, easting before northing; "
-                          f"found {array.shape}.{hint}")
-    unusable = ~np.isfinite(array).all(axis=1)
-    if unusable.any():
-        raise SurveyError(f"Coordinates are missing or infinite in {name_rows(index, unusable)}. Every sample needs a "
-                          "place: complete them, or leave those rows out before reading.")
-    return array
-
-
-def _check_places(array, index, crs, names):
-    "Refuse too few samples, degrees, and a survey without extent."
-    if len(array) < 3:
-        raise SurveyError(f"The survey has {len(array)} sample{'' if len(array) == 1 else 's'}; at least 3 are needed "
-                          "to speak of variation in space (and some dozens for a model worth having).")
-    geographic_names = looks_geographic(*names) and _degree_sized(array)
-    if (crs is not None and crs.is_geographic) or geographic_names:
-        raise SurveyError(_geographic_message(array, crs, names))
-    if crs is not None and {str(name).lower()[-3:] for name in names} == {"_km"} and crs.axis_info[0].unit_name == "metre":
-        raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} are in kilometres by their names, but {crs.name} is in metres. "
-                          "Multiply them by 1000 and rename them, or leave crs out.")
-    if (array == array[0]).all():
-        raise SurveyError(f"All {len(array)} samples have the same coordinates ({array[0, 0]:g}, {array[0, 1]:g}). A spatial "
-                          f"model needs different places: check the columns {names[0]!r} and {names[1]!r}.")
-
-
-def _degree_sized(array):
-    return bool((np.abs(array) <= [360.0, 90.0]).all())
-
-
-def _geographic_message(array, crs, names):
-    "Why degrees are refused, with the UTM zone of the middle of the survey."
-    if not _degree_sized(array):
-        return (f"The coordinate system is geographic ({crs.name}), but the coordinates reach {np.abs(array).max():g}, which is "
-                "not in degrees. Either crs is wrong, or longitude and latitude are swapped (easting is the longitude).")
-    geographic = crs is not None and crs.is_geographic
-    stated = "" if crs is None else f" ({crs.name})" if geographic else f", although crs says {crs.name}"
-    source = "" if geographic else 'crs="EPSG:4326" (if they are WGS84) and '
-    return (f"The coordinates {names[0]!r}, {names[1]!r} are geographic{stated}: longitude {array[:, 0].min():g} to "
-            f"{array[:, 0].max():g}, latitude {array[:, 1].min():g} to {array[:, 1].max():g} degrees. Distances need a projection: "
-            f'say {source}to_crs="{_utm_zone(array)}" (the UTM zone of the middle of the survey), or another projected system.')
-
-
-def _utm_zone(array):
-    "EPSG code of the UTM zone (WGS84) that holds the median longitude and latitude."
-    longitude, latitude = np.median(array, axis=0)
-    zone = int(((longitude + 180.0) // 6) % 60) + 1
-    return f"EPSG:{(32600 if latitude >= 0 else 32700) + zone}"
-
-# %% ../../nbs/survey/10_table.ipynb #0000000a
-def _as_crs(crs):
-    "pyproj.CRS from a code, a WKT string or a CRS; None stays None."
-    if crs is None or isinstance(crs, CRS):
-        return crs
-    try:
-        return CRS.from_user_input(crs)
-    except CRSError as error:
-        raise SurveyError(f"The coordinate system {crs!r} is not known; expected something like 'EPSG:32635'. ({error})") from error
-
-
-def _project(array, source, target, index):
-    "Coordinates in `target`; samples outside the projection's domain are refused."
-    projected = np.column_stack(Transformer.from_crs(source, target, always_xy=True).transform(array[:, 0], array[:, 1]))
-    outside = ~np.isfinite(projected).all(axis=1)
-    if outside.any():
-        raise SurveyError(f"{name_rows(index, outside)} cannot be projected from {source.name} to {target.name}; the coordinates "
-                          f"of the first are {tuple(array[outside][0].tolist())}. Check them, and that easting is the longitude.")
-    return projected
-
-
-def _projected_target(to_crs):
-    target = _as_crs(to_crs)
-    if target.is_geographic:
-        raise SurveyError(f"to_crs={to_crs!r} is geographic ({target.name}); distances need a projected system, such as a UTM zone.")
-    return target
-
-
-def _source_crs(array, crs, names, name):
-    "The stated system, or WGS84 (with a warning) for longitudes and latitudes of unknown datum."
-    if crs is not None:
-        return crs
-    if looks_geographic(*names) and _degree_sized(array):
-        warn(f"{name}: no datum is stated for {names[0]!r}, {names[1]!r}; WGS84 is assumed (datums differ by up to some hundred "
-             'metres). Say crs="EPSG:4326", or the right one, to settle it.', SurveyWarning, stacklevel=5)
-        return CRS.from_epsg(4326)
-    raise SurveyError("to_crs needs to know the coordinate system of the file: say it with crs='EPSG:...'.")
+            example = f" ({names[0]}: {lowest[names[0]]:g})" if "same" in problem else ""
+            raise SurveyError(f"{len(names)} element{'s' if len(names) > 1 else ''} {problem}{example}: {name_columns(names)}. An element "
+                              f"must vary to be denoised. Leave out when reading: exclude={names}.")
 
 # %% ../../nbs/survey/10_table.ipynb #0000000c
 def _describe(survey):
     "One row per element; see Survey.describe."
-    values, censored = survey.values, survey.censored
+    values = survey.values
     known = values.notna().sum()
-    quantiles = values.quantile([0.0, 0.25, 0.5, 0.75, 0.98, 1.0])
-    quantiles.index = ["min", "q25", "median", "q75", "q98", "max"]
+    quantiles = values.quantile([0.0, 0.25, 0.5, 0.75, 0.98, 1.0]).set_axis(["min", "q25", "median", "q75", "q98", "max"])
     # A geometric mean exists only where every value is positive
     logs = np.log(values.loc[:, ~(values <= 0).any()])
     table = pd.DataFrame({"unit": pd.Series(survey.units), "n": known, "missing": values.isna().sum(),
-                          "censored": censored.sum(), "zeros": (values == 0).sum()})
+                          "censored": survey.censored.sum(), "zeros": (values == 0).sum()})
     table = table.join(quantiles.T)
     table["geometric_mean"] = np.exp(logs.mean())
     table["geometric_sd"] = np.exp(logs.std())
     table["at_minimum"] = (values == values.min()).sum() / known
-    table.index.name = "element"
-    return table.loc[survey.elements]
+    return table.loc[survey.elements].rename_axis("element")
 
 
-def _spacing(coordinates):
-    "Median distance from a place to the nearest other place."
-    places = np.unique(coordinates, axis=0)
-    distance, _ = cKDTree(places).query(places, k=2)
-    return float(np.median(distance[:, 1]))
-
-
-def _duplicates(survey):
-    "Samples that share their exact coordinates with another; see Survey.duplicate_coordinates."
-    _, place, count = np.unique(survey.coordinates, axis=0, return_inverse=True, return_counts=True)
-    place = place.ravel()
-    table = pd.DataFrame(survey.coordinates, columns=list(survey.coordinate_names), index=survey.index)
-    table["place"] = place
-    table["samples"] = count[place]
-    table = table[table["samples"] > 1].sort_values("place", kind="stable")
-    table["place"] = pd.factorize(table["place"])[0]
-    return table
-
-
-def _distance_unit(crs, names):
-    "Unit of the coordinates: from the system, else from names such as x_km, else unknown."
-    if crs is not None and crs.axis_info:
-        return {"metre": "m", "kilometre": "km", "US survey foot": "ft", "foot": "ft"}.get(crs.axis_info[0].unit_name, crs.axis_info[0].unit_name)
-    endings = {str(name).lower().rsplit("_", 1)[-1] for name in names}
-    return endings.pop() if endings in ({"km"}, {"m"}) else "map units"
-
-# %% ../../nbs/survey/10_table.ipynb #0000000e
 def _summary(survey):
     "Facts about a survey, in words: a list of (what, value)."
     low, high = survey.coordinates.min(axis=0), survey.coordinates.max(axis=0)
-    unit, shared = survey.distance_unit, len(survey.duplicate_coordinates())
-    cells = survey.n_samples * survey.n_elements
+    unit, cells = survey.distance_unit, survey.n_samples * survey.n_elements
     missing, censored = int(survey.missing.to_numpy().sum()), int(survey.censored.to_numpy().sum())
     return [("samples", f"{survey.n_samples:,}"), ("elements", f"{survey.n_elements}"),
             ("coordinate system", "not stated" if survey.crs is None else survey.crs.name),
-            (survey.coordinate_names[0], f"{low[0]:,.6g} to {high[0]:,.6g} {unit}"),
-            (survey.coordinate_names[1], f"{low[1]:,.6g} to {high[1]:,.6g} {unit}"),
-            ("median spacing", f"{survey.spacing():,.4g} {unit}" if survey.n_samples > 1 and high.max() > low.min() else "-"),
-            ("samples sharing a place", f"{shared:,}"),
+            (survey.coordinate_names[0], f"{_readable(low[0])} to {_readable(high[0])} {unit}"),
+            (survey.coordinate_names[1], f"{_readable(low[1])} to {_readable(high[1])} {unit}"),
+            ("median spacing", f"{_readable(survey.spacing())} {unit}"),
+            ("samples that share a place", f"{len(survey.duplicate_coordinates()):,}"),
             ("missing cells", f"{missing:,} ({missing / cells:.1%})"),
-            ("below detection", f"{censored:,} ({censored / cells:.1%})")]
+            ("cells below detection", f"{censored:,} ({censored / cells:.1%})")]
 
 
+def _readable(number):
+    "Metres without decimals, kilometres and small grids with."
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+# %% ../../nbs/survey/10_table.ipynb #0000000e
 def _html(survey):
     "The summary and the table of elements as HTML."
     facts = "".join(f"<tr><td style='text-align:left'>{escape(what)}</td><td style='text-align:left'>{escape(value)}</td></tr>"
@@ -234,8 +151,9 @@ def _html(survey):
 
 
 def _repr(survey):
+    "One line."
     first = ", ".join(survey.elements[:4]) + (", ..." if survey.n_elements > 4 else "")
-    system = "no coordinate system" if survey.crs is None else survey.crs.to_string() if len(survey.crs.to_string()) < 20 else survey.crs.name
+    system = "no coordinate system" if survey.crs is None else survey.crs.name
     return (f"<Survey {survey.name!r}: {survey.n_samples:,} samples, {survey.n_elements} elements ({first}), {system}, "
             f"{int(survey.missing.to_numpy().sum()):,} missing, {int(survey.censored.to_numpy().sum()):,} below detection>")
 
@@ -245,236 +163,58 @@ def _to_frame(survey, marks):
     places = pd.DataFrame(survey.coordinates, columns=list(survey.coordinate_names), index=survey.index)
     values = survey.values
     if marks:
-        text = "<" + values.map(lambda limit: f"{limit:.12g}")
-        values = values.astype(object).mask(survey.censored, text)
-    others = survey.extra.drop(columns=[name for name in survey.extra if name in places or name in values])
+        values = values.astype(object).mask(survey.censored, "<" + values.map(lambda limit: f"{limit:.12g}"))
+    others = survey.extra[[name for name in survey.extra if name not in places and name not in values]]
     return pd.concat([places, values, others], axis=1)
 
 
-def _to_geodataframe(survey):
+def _to_geodataframe(survey, marks):
     "GeoDataFrame with point geometry; needs the extra [geo]."
-    geopandas = _import_geopandas()
-    frame = _to_frame(survey, marks=False)
+    geopandas = import_geopandas()
+    frame = _to_frame(survey, marks)
     points = geopandas.points_from_xy(survey.easting, survey.northing)
-    return geopandas.GeoDataFrame(frame.drop(columns=[name for name in ("geometry",) if name in frame]), geometry=points, crs=survey.crs)
-
-
-def _import_geopandas():
-    try:
-        import geopandas
-    except ImportError as error:
-        raise missing_extra("geopandas", "geo") from error
-    return geopandas
+    return geopandas.GeoDataFrame(frame[[name for name in frame if name != "geometry"]], geometry=points, crs=survey.crs)
 
 # %% ../../nbs/survey/10_table.ipynb #00000012
-_SUFFIXES = {".csv": "text", ".txt": "text", ".tsv": "text", ".xlsx": "excel", ".parquet": "parquet",
-             ".gpkg": "vector", ".geojson": "vector", ".shp": "vector", ".fgb": "vector"}
+def _replaced(survey, **attributes):
+    "A copy with some attributes exchanged."
+    other = copy.copy(survey)
+    vars(other).update(attributes)
+    return other
 
 
-def _read_file(path, sheet):
-    "A DataFrame (or GeoDataFrame) from a file, by its suffix."
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise SurveyError(f"{path.name}: files ending in {path.suffix!r} cannot be read. Known: {', '.join(_SUFFIXES)}. "
-                          "Export the table as .csv, .xlsx, .parquet or .gpkg.")
-    if not path.is_file():
-        found = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise SurveyError(f"{path} {found}. Check the path; it was looked for in {path.absolute().parent}.")
-    reader = {"text": _read_text, "excel": _read_excel, "parquet": _read_parquet, "vector": _read_vector}[kind]
-    frame = reader(path) if kind in ("text", "parquet") else reader(path, sheet)
-    refuse_duplicated(frame.columns)
-    if not len(frame):
-        raise SurveyError(f"{path.name}: the table has {len(frame.columns)} columns and no rows. Expected one row per sample below a header.")
-    return frame
+def _select(survey, elements, rows):
+    "See Survey.select."
+    elements = survey.elements if elements is None else [elements] if isinstance(elements, str) else list(elements)
+    absent = [name for name in elements if name not in survey.elements]
+    if absent or not elements:
+        raise SurveyError(f"The elements asked for, {name_columns(absent) or 'none at all'}, are not in the survey; it has "
+                          f"{name_columns(survey.elements)}.")
+    refuse_duplicated(elements)
+    rows = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
+    positions = np.arange(survey.n_samples)[rows]
+    if not len(positions):
+        raise SurveyError("The selection holds no samples. Check the mask given as rows.")
+    whole = elements == survey.elements and np.array_equal(positions, np.arange(survey.n_samples))
+    return _replaced(
+        survey, elements=elements, units={name: survey.units[name] for name in elements}, index=survey.index[positions],
+        values=survey.values[elements].iloc[positions], censored=survey.censored[elements].iloc[positions],
+        coordinates=survey.coordinates[positions], extra=survey.extra.iloc[positions], truth=survey.truth if whole else None)
 
 
-def _read_text(path):
-    "csv with comma, semicolon or tab; decimal commas only where the comma does not separate."
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.read(100_000)
-        first = head.splitlines()[0] if head.strip() else ""
-        separator = max(",;\t", key=first.count)
-        refuse_duplicated(next(csv.reader([first], delimiter=separator), []))
-        decimal = "," if separator != "," and _decimal_commas(head, separator) else "."
-        frame = pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
-        # '<0,5' makes a column text, which read_csv then leaves as it stands
-        return frame.replace(r"^\s*([<-]?\s*\d+),(\d+)\s*$", r"\1.\2", regex=True) if decimal == "," else frame
-    except UnicodeDecodeError as error:
-        raise SurveyError(f"{path.name} is not encoded in UTF-8 (byte {error.start}). Save it as 'CSV UTF-8'.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SurveyError(f"{path.name} is not a table: {str(error).strip()}. Expected a header and rows of equal length.") from error
+def _reprojected(survey, crs):
+    "See Survey.to_crs."
+    if survey.crs is None:
+        raise SurveyError("The survey does not say its coordinate system, so it cannot be projected. Give crs='EPSG:...' when reading.")
+    target = projected_target(crs)
+    return _replaced(survey, coordinates=project(survey.coordinates, survey.crs, target, survey.index), crs=target)
 
-
-def _decimal_commas(head, separator):
-    "Whether cells such as 12,5 or <0,5 occur, and none with a decimal point."
-    cells = pd.Series(head.replace("\n", separator).split(separator)).str.strip()
-    return cells.str.fullmatch(r"[<-]?\d+,\d+").any() and not cells.str.fullmatch(r"[<-]?\d+\.\d+").any()
-
-# %% ../../nbs/survey/10_table.ipynb #00000013
-def _read_excel(path, sheet):
-    "One sheet of a workbook; which one must be said when there are several."
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise missing_extra("openpyxl", "tables") from error
-    try:
-        with pd.ExcelFile(path, engine="openpyxl") as book:
-            sheet = _the_layer(path, book.sheet_names, sheet)
-            header = book.parse(sheet, header=None, nrows=1)
-            refuse_duplicated(header.iloc[0].dropna() if len(header) else [])
-            return book.parse(sheet)
-    except (ValueError, KeyError, OSError) as error:
-        if isinstance(error, SurveyError):
-            raise
-        raise SurveyError(f"{path.name} cannot be read as a workbook ({error}). Open it in a spreadsheet and save it as .xlsx.") from error
-
-
-def _read_parquet(path):
-    "A parquet table; GeoParquet keeps its geometry."
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise missing_extra("pyarrow", "tables") from error
-    try:
-        schema = parquet.read_schema(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise SurveyError(f"{path.name} is not a parquet file ({error}). Write it again, for example with DataFrame.to_parquet.") from error
-    refuse_duplicated(schema.names)
-    if b"geo" in (schema.metadata or {}):
-        return _import_geopandas().read_parquet(path)
-    return pd.read_parquet(path)
-
-
-def _read_vector(path, layer):
-    "A layer of a GeoPackage, shapefile or GeoJSON."
-    geopandas = _import_geopandas()
-    try:
-        layers = list(geopandas.list_layers(path)["name"])
-        return geopandas.read_file(path, layer=_the_layer(path, layers, layer))
-    except (RuntimeError, OSError) as error:
-        raise SurveyError(f"{path.name} cannot be read as a map layer ({error}). Open it in QGIS and save it as .gpkg.") from error
-
-
-def _the_layer(path, names, wanted):
-    "The sheet or layer to read; asks when there are several and none is named."
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted not in names:
-        found = f"has no sheet or layer {wanted!r}" if wanted is not None else f"has {len(names)} sheets or layers"
-        raise SurveyError(f"{path.name} {found}: {_some(names)}. Say which: sheet='...'.")
-    return wanted
-
-# %% ../../nbs/survey/10_table.ipynb #00000015
-def _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude,
-                name, allow_negative):
-    "See Survey.from_frame."
-    refuse_duplicated(frame.columns)
-    easting, northing = _coordinate_columns(frame, easting, northing)
-    places = _numeric_coordinates(frame, easting, northing)
-    names, crs = (str(easting), str(northing)), _as_crs(crs)
-    if to_crs is not None:
-        target = _projected_target(to_crs)
-        array = _coordinate_array(places, frame.index)
-        source = _source_crs(array, crs, names, name or "survey")
-        if source.is_geographic != (_degree_sized(array) and (source.is_geographic or looks_geographic(*names))):
-            raise SurveyError(_geographic_message(array, source, names))
-        places, names, crs = _project(array, source, target, frame.index), _free_names(frame.columns), target
-        consumed = []  # the original coordinates stay among the other columns: nothing is lost
-    else:
-        consumed = [easting, northing]
-    _check_places(_coordinate_array(places, frame.index), frame.index, crs, names)
-    chosen = _chosen_elements(frame, elements, exclude, (easting, northing))
-    _check_limit_names(detection_limits, frame)
-    values, censored = parse_concentrations(frame[chosen], negative_censored, detection_limits, allow_negative)
-    rest = frame.drop(columns=chosen + consumed)
-    return cls(values, places, crs=crs, units=units, censored=censored, extra=rest, coordinate_names=names, name=name,
-               allow_negative=allow_negative)
-
-
-def _free_names(columns):
-    "Names for projected coordinates that the table does not use for something else."
-    names = ("easting", "northing")
-    return names if not set(names) & set(columns) else ("easting_projected", "northing_projected")
-
-
-def _coordinate_columns(frame, easting, northing):
-    "Columns named by the caller, or guessed when neither is."
-    if (easting is None) != (northing is None):
-        raise SurveyError("Name both coordinate columns, easting='...' and northing='...', or neither.")
-    if easting is None:
-        return find_coordinates(frame.columns)
-    absent = [name for name in (easting, northing) if name not in frame.columns]
-    if absent:
-        raise SurveyError(f"There is no column {absent[0]!r}; the columns are {_some(frame.columns)}.")
-    return easting, northing
-
-
-def _numeric_coordinates(frame, easting, northing):
-    "Coordinate columns as numbers; text is refused, empty cells stay missing."
-    places = frame[[easting, northing]]
-    numbers = places.apply(pd.to_numeric, errors="coerce")
-    text = places.notna() & numbers.isna()
-    for column in (easting, northing):
-        if text[column].any():
-            raise SurveyError(f"Column {column!r}: {name_rows(frame.index, text[column])} hold text where a coordinate was expected; found "
-                              f"{places.loc[text[column].to_numpy(), column].iloc[0]!r}. Write decimal numbers (no degree signs, no units).")
-    return numbers
-
-# %% ../../nbs/survey/10_table.ipynb #00000016
-def _chosen_elements(frame, elements, exclude, coordinates):
-    "Element columns: those named, or those found by their names, less the excluded."
-    exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
-    found = list(find_elements(frame.columns, ignore=coordinates)) if elements is None else list(
-        [elements] if isinstance(elements, str) else elements)
-    absent = [name for name in found + exclude if name not in frame.columns]
-    if absent:
-        raise SurveyError(f"There {'is no column' if len(absent) == 1 else 'are no columns'} {_some(absent)}; the columns are "
-                          f"{_some(frame.columns)}. Names must be spelled exactly as in the table.")
-    chosen = [name for name in found if name not in exclude]
-    if not chosen:
-        raise SurveyError(f"No element columns found among {_some(frame.columns)}. Expected names such as Cu, Cu_ppm, SiO2_pct or "
-                          "copper; otherwise name them: elements=['...', '...'].")
-    return chosen
-
-
-def _check_limit_names(detection_limits, frame):
-    "A misspelt column would leave its values uncensored without a word."
-    unknown = [name for name in (dict(detection_limits) if detection_limits is not None else {}) if name not in frame.columns]
-    if unknown:
-        raise SurveyError(f"detection_limits names columns that the table does not have: {_some(unknown)}. "
-                          f"The columns are {_some(frame.columns)}.")
-
-
-def _points(frame):
-    "Easting and northing of the geometry of a GeoDataFrame."
-    lacking = frame.geometry.isna() | frame.geometry.is_empty
-    if lacking.any():
-        raise SurveyError(f"The geometry is missing in {name_rows(frame.index, lacking)}. Every sample needs a place.")
-    kinds = set(frame.geometry.geom_type) - {"Point"}
-    if kinds:
-        raise SurveyError(f"The geometry holds {', '.join(sorted(kinds))}; samples must be points. Use frame.geometry.centroid if that is "
-                          "what you mean.")
-    return frame.geometry.x, frame.geometry.y
-
-
-def _from_geodataframe(cls, frame, options):
-    "The geometry becomes two columns, and the rest is an ordinary table."
-    east, north = _points(frame)
-    geographic = frame.crs is not None and frame.crs.is_geographic
-    names = ("longitude", "latitude") if geographic else ("easting", "northing")
-    table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
-    table = table.drop(columns=[name for name in names if name in table]).assign(**{names[0]: east, names[1]: north})
-    return _from_frame(cls, table, names[0], names[1], frame.crs, **options)
-
-# %% ../../nbs/survey/10_table.ipynb #00000018
-class Survey:
+# %% ../../nbs/survey/10_table.ipynb #00000014
+class Survey(SurveyReaders):
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, extra=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None,
-                 allow_negative=False):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False):
         """
         Parameters
         ----------
@@ -505,9 +245,9 @@ class Survey:
         """
         frame = _value_frame(values, elements)
         self.elements, self.index = list(frame.columns), frame.index
-        self.crs, self.name, self.truth = _as_crs(crs), name or "survey", truth
-        self.coordinate_names = tuple(coordinate_names)
-        self.coordinates = _coordinate_array(coordinates, frame.index)
+        self.crs, self.name, self.truth = as_crs(crs), name or "survey", truth
+        self.coordinate_names = _place_names(coordinate_names, self.elements)
+        self.coordinates = coordinate_array(coordinates, frame.index)
         self.units = _resolve_units(self.elements, units)
         self.values, self.censored = parse_concentrations(frame, negative_censored, allow_negative=allow_negative)
         self.censored |= _mask_frame(censored, self.values)
@@ -515,10 +255,10 @@ class Survey:
         self.check()
 
     def check(self, min_samples=3):
-        "Raise a SurveyError unless there are `min_samples` places in map units and every element varies."
-        _check_places(self.coordinates, self.index, self.crs, self.coordinate_names)
+        "Raise a SurveyError unless there are `min_samples` samples on a plane and every element varies."
+        check_places(self.coordinates, self.index, self.crs, self.coordinate_names)
         if self.n_samples < min_samples:
-            raise SurveyError(f"The survey has {self.n_samples} samples; at least {min_samples} are needed here.")
+            raise SurveyError(f"The survey has {self.n_samples} samples; at least {min_samples} are needed for this.")
         _refuse_uninformative(self.values, self.censored)
 
     n_samples = property(lambda self: len(self.index), doc="Number of samples, n.")
@@ -526,33 +266,38 @@ class Survey:
     easting = property(lambda self: self.coordinates[:, 0], doc="First coordinate, shape (n,), map units.")
     northing = property(lambda self: self.coordinates[:, 1], doc="Second coordinate, shape (n,), map units.")
     missing = property(lambda self: self.values.isna(), doc="DataFrame (n, p), bool: true where nothing was reported.")
-    distance_unit = property(lambda self: _distance_unit(self.crs, self.coordinate_names), doc="Unit of the coordinates, such as 'm'.")
+    distance_unit = property(lambda self: distance_unit(self.crs, self.coordinate_names), doc="Unit of the coordinates, such as 'm'.")
 
-    def __len__(self): return self.n_samples
-    def __repr__(self): return _repr(self)
-    def _repr_html_(self): return _html(self)
+    def __len__(self):
+        return self.n_samples
+
+    def __repr__(self):
+        return _repr(self)
+
+    def _repr_html_(self):
+        return _html(self)
 
     def describe(self):
-        """One row per element: unit, counts, quantiles, geometric mean and standard deviation (a factor), share of
+        """One row per element: unit, counts, quantiles, geometric mean and standard deviation (a factor), and the share of
         values at the minimum. Censored cells count with their detection limit."""
         return _describe(self)
 
     def spacing(self):
         "Median distance from a place to the nearest other place, in map units; samples at one place count once."
-        return _spacing(self.coordinates)
+        return median_spacing(self.coordinates)
 
     def duplicate_coordinates(self):
-        "The samples that share their exact coordinates with others: easting, northing, number of the place, samples there."
-        return _duplicates(self)
+        "The samples that share their exact coordinates with others: coordinates, number of the place, how many samples it has."
+        return shared_places(self.coordinates, self.index, self.coordinate_names)
 
     def select(self, elements=None, rows=None):
-        """A smaller survey. `elements`: names; `rows`: Boolean mask, positions or slice. Elements that became constant are kept
-        (call `check` before a fit); `truth` is dropped when anything is left out."""
+        """A part of the survey: `elements` by name, `rows` by mask, position or slice. It is not checked again, so an element may
+        be constant in it (see `check`); `truth` is dropped when anything is left out."""
         return _select(self, elements, rows)
 
     def substituted(self, factor=0.5):
-        """The same survey with `factor` times the detection limit in the censored cells, for methods that need a number.
-        The mask `censored` is kept. Substitution distorts means and variances: the model does not need it."""
+        """The same survey with `factor` times the detection limit in the censored cells, for methods that need a number. The mask
+        is kept. Substitution distorts means and variances (Helsel 2012); the model does not need it."""
         return _replaced(self, values=self.values.mask(self.censored, factor * self.values))
 
     def to_crs(self, crs):
@@ -563,141 +308,6 @@ class Survey:
         "Coordinates, elements and other columns as a DataFrame; with `marks`, censored cells are strings such as '<0.5'."
         return _to_frame(self, marks)
 
-    def to_geodataframe(self):
-        "The same as a GeoDataFrame of points (needs the extra `[geo]`); censored cells hold their limit."
-        return _to_geodataframe(self)
-
-    @classmethod
-    def from_frame(cls, frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
-                   detection_limits=None, negative_censored=None, exclude=None, name=None, allow_negative=False):
-        "From a DataFrame with coordinate columns; the arguments are those of `read`."
-        return _from_frame(cls, frame, easting, northing, crs, elements, units, to_crs, detection_limits, negative_censored, exclude,
-                           name, allow_negative)
-
-    @classmethod
-    def from_geodataframe(cls, frame, elements=None, units=None, to_crs=None, detection_limits=None, negative_censored=None,
-                          exclude=None, name=None, allow_negative=False):
-        "From a GeoDataFrame of points; the arguments are those of `read`."
-        return _from_geodataframe(cls, frame, dict(elements=elements, units=units, to_crs=to_crs, detection_limits=detection_limits,
-                                                   negative_censored=negative_censored, exclude=exclude, name=name,
-                                                   allow_negative=allow_negative))
-
-    @classmethod
-    def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
-             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False):
-        """
-        Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            The file; its suffix says how it is read.
-        easting, northing : str or None
-            Coordinate columns; guessed from unambiguous names when not given.
-        crs : str or None
-            Coordinate reference system of these columns, such as `"EPSG:32635"`.
-        elements : list of str or None
-            Element columns, spelled exactly; found by their names when not given.
-        units : dict, str or None
-            Units, where the column names do not tell.
-        to_crs : str or None
-            Projected system to compute coordinates in; required for longitudes and latitudes.
-        sheet : str or None
-            Sheet of a workbook or layer of a GeoPackage that has several.
-        detection_limits : mapping or None
-            Column to limit in the column's unit; smaller values and `BDL` become censored at the limit.
-        negative_censored : bool or None
-            Whether -0.5 means below 0.5.
-        allow_negative : bool
-            Whether negative values are values like any other, such as logarithms; otherwise they are refused.
-        exclude : list of str or None
-            Element columns to leave among the other columns.
-
-        Returns
-        -------
-        Survey
-        """
-        options = dict(elements=elements, units=units, to_crs=to_crs, detection_limits=detection_limits, exclude=exclude,
-                       negative_censored=negative_censored, allow_negative=allow_negative, name=Path(path).stem)
-        return _from_file(cls, Path(path), sheet, easting, northing, crs, options)
-
-# %% ../../nbs/survey/10_table.ipynb #0000001a
-def _resolve_units(elements, units):
-    "Unit of every element: as stated, else as the column name tells."
-    if isinstance(units, str):
-        return {element: normalise_unit(units) for element in elements}
-    stated = dict(units or {})
-    unknown = [name for name in stated if name not in elements]
-    if unknown:
-        raise SurveyError(f"units names elements that the survey does not have: {_some(unknown)}. The elements are {_some(elements)}.")
-    found = find_elements(elements)
-    return {element: normalise_unit(stated.get(element, found.get(element, ""))) for element in elements}
-
-
-def _mask_frame(censored, values):
-    "Censoring mask as a DataFrame shaped like `values`; a censored cell must hold its limit."
-    if censored is None:
-        return pd.DataFrame(False, index=values.index, columns=values.columns)
-    if isinstance(censored, pd.DataFrame) and set(values.columns) <= set(censored.columns):
-        censored = censored[list(values.columns)]
-    mask = np.asarray(censored, dtype=bool)
-    if mask.shape != values.shape:
-        raise SurveyError(f"censored must have the shape of values, {values.shape}; found {mask.shape}.")
-    without_limit = mask & values.isna().to_numpy()
-    if without_limit.any():
-        column = int(np.flatnonzero(without_limit.any(axis=0))[0])
-        raise SurveyError(f"Column {values.columns[column]!r}: {name_rows(values.index, without_limit[:, column])} are marked as censored "
-                          "but hold no detection limit. Put the limit into values.")
-    return pd.DataFrame(mask, index=values.index, columns=values.columns)
-
-
-def _extra_frame(extra, index):
-    "Other columns, a row per sample."
-    extra = pd.DataFrame(index=index) if extra is None else pd.DataFrame(extra)
-    if not extra.index.equals(index):
-        raise SurveyError(f"extra has {len(extra)} rows whose labels differ from those of values ({len(index)} rows); it must describe the "
-                          "same samples in the same order.")
-    return extra
-
-
-def _replaced(survey, **attributes):
-    "A copy with some attributes exchanged."
-    other = copy.copy(survey)
-    vars(other).update(attributes)
-    return other
-
-# %% ../../nbs/survey/10_table.ipynb #0000001b
-def _select(survey, elements, rows):
-    "See Survey.select."
-    elements = survey.elements if elements is None else [elements] if isinstance(elements, str) else list(elements)
-    absent = [name for name in elements if name not in survey.elements]
-    if absent or not elements:
-        raise SurveyError(f"Elements {absent or 'none'} asked for; the survey has {_some(survey.elements)}.")
-    rows = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
-    positions = np.arange(survey.n_samples)[rows]
-    if not len(positions):
-        raise SurveyError("The selection holds no samples.")
-    whole = len(positions) == survey.n_samples and len(elements) == survey.n_elements
-    return _replaced(
-        survey, elements=elements, units={name: survey.units[name] for name in elements}, index=survey.index[positions],
-        values=survey.values[elements].iloc[positions], censored=survey.censored[elements].iloc[positions],
-        coordinates=survey.coordinates[positions], extra=survey.extra.iloc[positions], truth=survey.truth if whole else None)
-
-
-def _reprojected(survey, crs):
-    "See Survey.to_crs."
-    if survey.crs is None:
-        raise SurveyError("The survey does not say its coordinate system, so it cannot be reprojected. Give crs='EPSG:...' when reading.")
-    target = _projected_target(crs)
-    return _replaced(survey, coordinates=_project(survey.coordinates, survey.crs, target, survey.index), crs=target)
-
-
-def _from_file(cls, path, sheet, easting, northing, crs, options):
-    "See Survey.read."
-    frame = _read_file(path, sheet)
-    if hasattr(frame, "geom_type") and easting is None and northing is None:
-        if crs is not None and frame.crs is not None and _as_crs(crs) != frame.crs:
-            raise SurveyError(f"{path.name} says its coordinate system is {frame.crs.name}, crs says {_as_crs(crs).name}. "
-                              "Leave crs out, or use to_crs to reproject.")
-        return _from_geodataframe(cls, frame if frame.crs is not None or crs is None else frame.set_crs(_as_crs(crs)), options)
-    return _from_frame(cls, pd.DataFrame(frame), easting, northing, crs, **options)
+    def to_geodataframe(self, marks=False):
+        "The same as a GeoDataFrame of points; needs the extra `[geo]`."
+        return _to_geodataframe(self, marks)
