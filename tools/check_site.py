@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -29,7 +28,12 @@ import notebooks
 
 _SHOWING = {"print", "display", "show_doc", "head", "tail", "describe", "plot", "hist", "scatter", "imshow", "show"}
 _LABEL = re.compile(r"(?:\{#|#\|\s*label:\s*)((?:fig|tbl|eq|sec|lst)-[\w-]+)")
+_GLUED_LIST = re.compile(r"^(?![-*>|#\s]|\d+\.\s|```).*\n(?:[-*]|\d+\.) ", re.MULTILINE)
 _PLACE = re.compile(r"(?<![\w./~-])/(?:tmp|home|root|Users|var|opt|usr|mnt)/\w\S*")
+_READER = (  # what Quarto switches on in the Markdown of a notebook
+    "ipynb+citations+header_attributes+fenced_divs+bracketed_spans+link_attributes+footnotes+implicit_header_references"
+    "-gfm_auto_identifiers-lists_without_preceding_blankline"
+)
 _TITLE_LINE = re.compile(r"#\s+\S|>\s+\S|-\s+\S.*:|\s*$")
 
 
@@ -64,6 +68,8 @@ def check_saved(path, notebook):
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             yield from (f"{where} cell {index}: {fault}" for fault in check_cell(cell))
+        elif cell.cell_type == "markdown" and _GLUED_LIST.search(cell.source):
+            yield f"{where} cell {index}: a list needs an empty line before it, or Quarto sets it as running text"
     if any(notebooks.EXPORT & cell.directives_.keys() for cell in code) and not any(cell.outputs for cell in code):
         yield f"{where}: no cell has a saved output; run tools/execute_notebooks.py"
 
@@ -117,42 +123,44 @@ class _Page(HTMLParser):
 
 
 def for_pandoc(cells):
-    """The cells as pandoc takes them: counts that are no null; Markdown outputs as cells, which Quarto makes of them."""
+    """The cells as pandoc takes them, with the outputs that can hold a link: Markdown as cells, as Quarto does it."""
     for cell in cells:
         yield cell
         if cell["cell_type"] == "code":
-            cell["execution_count"] = 1
-            markdown = [output["data"]["text/markdown"] for output in cell["outputs"] if "text/markdown" in output.get("data", {})]
-            cell["outputs"] = [output | ({"execution_count": 1} if "execution_count" in output else {})
-                               for output in cell["outputs"] if "text/markdown" not in output.get("data", {})]
-            for text in markdown:
-                yield {"cell_type": "markdown", "metadata": {}, "source": text}
+            shown = [output.get("data", {}) for output in cell["outputs"]]
+            cell |= {"execution_count": 1, "outputs": [  # pandoc refuses a count of null
+                {"output_type": "display_data", "metadata": {}, "data": {"text/html": data["text/html"]}}
+                for data in shown if "text/html" in data
+            ]}
+            for data in shown:
+                if "text/markdown" in data:
+                    yield {"cell_type": "markdown", "metadata": {}, "source": data["text/markdown"]}
 
 
-def to_html(path, media):
+def to_html(path):
     """A processed notebook as HTML, and what pandoc warned of."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     notebook["cells"] = list(for_pandoc(notebook["cells"]))
     run = subprocess.run(
-        [pypandoc.get_pandoc_path(), "-f", "ipynb", "-t", "html", "--mathml", f"--extract-media={media}"],
-        input=json.dumps(notebook), capture_output=True, text=True, cwd=path.parent,
+        [pypandoc.get_pandoc_path(), "-f", _READER, "-t", "html", "--mathml"],
+        input=json.dumps(notebook), capture_output=True, text=True,
     )
     if run.returncode:
         raise SystemExit(f"{path}: pandoc: {run.stderr}")
     return run.stdout, [warning for warning in run.stderr.split("[WARNING] ") if warning.strip()]
 
 
-def read_pages(processed, media):
+def read_pages(processed):
     """Return the pages ({path of the HTML file in the site: _Page}), their notebooks, and pandoc's warnings."""
     pages, sources, warnings = {}, {}, []
     for path in notebooks.find([processed]):
         inner = path.relative_to(processed)
         raw = next((c["source"] for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "raw"), "")
         front = _fm2dict("".join(raw))
-        html, told = to_html(path, media)
+        html, told = to_html(path)
         page = (inner.parent / front.get("output-file", inner.with_suffix(".html").name)).as_posix()
         pages[page], sources[inner.as_posix()] = _Page(html), page
-        warnings += [f"nbs/{inner}: {' '.join(line.split())}" for line in told if "Could not fetch" not in line]
+        warnings += [f"nbs/{inner}: {' '.join(line.split())}" for line in told]
     return pages, sources, warnings
 
 
@@ -180,19 +188,18 @@ def resolve(link, page, processed, pages, sources, config):
 
 def check_pages(processed, config):
     """Yield what is wrong with the pages of the site."""
-    with tempfile.TemporaryDirectory() as media:
-        pages, sources, warnings = read_pages(processed, media)
-        yield from warnings
-        for inner, page in sources.items():
-            content, text = pages[page], (processed / inner).read_text(encoding="utf-8")
-            labels = set(_LABEL.findall(text))
-            faults = [resolve(link, page, processed, pages, sources, config) for link in content.links]
-            faults += [
-                f"missing picture {picture}" for picture in content.pictures
-                if not urlsplit(picture).scheme and not ((processed / inner).parent / unquote(picture)).is_file()
-            ]
-            faults += [f"unresolved reference @{name}" for name in content.references if name not in labels]
-            yield from (f"nbs/{inner}: {fault}" for fault in dict.fromkeys(filter(None, faults)))
+    pages, sources, warnings = read_pages(processed)
+    yield from warnings
+    for inner, page in sources.items():
+        content, folder = pages[page], (processed / inner).parent
+        labels = set(_LABEL.findall((processed / inner).read_text(encoding="utf-8")))
+        faults = [resolve(link, page, processed, pages, sources, config) for link in content.links]
+        faults += [
+            f"missing picture {picture}" for picture in content.pictures
+            if not urlsplit(picture).scheme and not (folder / unquote(picture)).is_file()
+        ]
+        faults += [f"unresolved reference @{name}" for name in content.references if name not in labels]
+        yield from (f"nbs/{inner}: {fault}" for fault in dict.fromkeys(filter(None, faults)))
 
 
 def check_sidebar(folder):
@@ -225,7 +232,8 @@ def main():
     try:
         processed = Path(proc_nbs(force=True, n_workers=2)).resolve()
     except Exception as error:  # whatever a notebook raises while nbdev runs its imports and show_doc cells
-        faults.append(f"nbdev cannot process the notebooks: {error}\n{error.__cause__}")
+        causes = re.findall(r"^\w+(?:Error|Exception|Interrupt)\b.*", str(error.__cause__), re.MULTILINE)
+        faults.append(f"nbdev cannot process the notebooks: {'; '.join(causes[:1])}\n{error}")
     else:
         faults += check_pages(processed, config)
     print(*faults, f"site: {len(faults)} faults" if faults else "site: no faults", sep="\n")

@@ -1,0 +1,207 @@
+"""Show that the tools of this folder can fail: each passes on a small sound project and fails on broken copies.
+
+    python tools/test_tools.py
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TITLE = "# Doubling\n> Twice as much of a thing."
+SOUND = [
+    TITLE,
+    "#| default_exp survey.doubling",
+    "#| hide\nfrom nbdev.showdoc import show_doc",
+    '#| export\ndef _twice(x): return 2 * x\ndef double(x):\n    "Twice `x`."\n    return _twice(x)',
+    "double(4)",
+    "assert _twice(1) == 2",
+    "#| slow\nassert double(3) == 6",
+    "#| eval: false\nnever()",
+    "Back to the [front page](../index.ipynb), or to `double`, or to [its anchor](10_doubling.ipynb#double).",
+]
+FRONT = ["# Front\n> The front page.", "See [doubling](survey/10_doubling.ipynb).", "print('hello')"]
+
+
+def write_notebook(path, sources, outputs=None):
+    """Save cells as a notebook: text when a source begins as one, code otherwise; `outputs` by cell number."""
+    cells = []
+    for index, source in enumerate(sources):
+        is_text = source[:2] in ("# ", "> ") or source.split()[0] in ("See", "Back")
+        cell = {"cell_type": "markdown" if is_text else "code", "id": f"cell{index}", "metadata": {}, "source": source}
+        if not is_text:
+            cell |= {"execution_count": None, "outputs": (outputs or {}).get(index, [])}
+        cells.append(cell)
+    kernel = {"display_name": "python3", "language": "python", "name": "python3"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook))
+
+
+def run(folder, tool, *arguments, program=None):
+    """Run a tool, or a program of nbdev, in a project. Return the exit code and what it printed."""
+    command = [sys.executable, *(["-c", program] if program else [f"tools/{tool}.py", *arguments])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Tools(unittest.TestCase):
+    """A sound project is made once; every test breaks a copy of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.base = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.base)
+        cls.sound = cls.base / "sound"
+        shutil.copytree(ROOT / "tools", cls.sound / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("settings.ini", "_quarto.yml", ".coveragerc"):
+            shutil.copy(ROOT / name, cls.sound)
+        package = cls.sound / "scvae_nb"
+        (package / "survey").mkdir(parents=True)
+        (package / "__init__.py").write_text('__version__ = "0.1.0"\n__all__ = []\n')
+        (package / "survey" / "__init__.py").touch()
+        write_notebook(cls.sound / "nbs" / "survey" / "10_doubling.ipynb", SOUND)
+        write_notebook(cls.sound / "nbs" / "index.ipynb", FRONT)
+        contents = ["index.ipynb", {"section": "survey", "contents": ["survey/10_doubling.ipynb"]}]
+        (cls.sound / "nbs" / "sidebar.yml").write_text(json.dumps({"website": {"sidebar": {"contents": contents}}}))
+        (cls.sound / "nbs" / "_quarto.yml").symlink_to("../_quarto.yml")
+        export = "from nbdev.export import nb_export; nb_export('nbs/survey/10_doubling.ipynb', lib_path='scvae_nb')"
+        for step in (dict(program=export, tool=None), dict(tool="execute_notebooks"), dict(tool="build_readme")):
+            code, output = run(cls.sound, **step)
+            assert code == 0, output
+
+    def setUp(self):
+        self.project = Path(tempfile.mkdtemp(dir=self.base)) / "project"
+        shutil.copytree(self.sound, self.project, symlinks=True)
+        self.room = self.project / "nbs" / "survey" / "10_doubling.ipynb"
+        self.module = self.project / "scvae_nb" / "survey" / "doubling.py"
+
+    def passes(self, tool, *arguments):
+        code, output = run(self.project, tool, *arguments)
+        self.assertEqual(code, 0, output)
+        return output
+
+    def fails(self, tool, *arguments, saying):
+        code, output = run(self.project, tool, *arguments)
+        self.assertEqual(code, 1, output)
+        for words in [saying] if isinstance(saying, str) else saying:
+            self.assertIn(words, output)
+
+    def test_run_notebooks(self):
+        self.assertTrue(self.passes("run_notebooks", "--coverage", "--slow").endswith("2 passed, 0 failed\n"))
+        write_notebook(self.room, [*SOUND, "assert double(1) == 3"])
+        self.fails("run_notebooks", saying=["1 passed, 1 failed", "AssertionError", "FAILED"])
+        write_notebook(self.room, [*SOUND, "#| slow\nassert double(1) == 3"])
+        self.passes("run_notebooks")
+        self.fails("run_notebooks", "--slow", saying="1 passed, 1 failed")
+
+    def test_run_notebooks_meets_the_exported_module(self):
+        self.module.write_text(self.module.read_text().replace("2 * x", "3 * x"))
+        self.fails("run_notebooks", saying="1 passed, 1 failed")
+
+    def test_run_notebooks_with_nothing_to_run(self):
+        write_notebook(self.room, [TITLE, "#| eval: false\nnever()"])
+        self.fails("run_notebooks", "nbs/survey", saying=["nothing to run", "0 passed, 0 failed"])
+
+    def test_run_notebooks_with_too_little_covered(self):
+        write_notebook(self.room, [source for source in SOUND if "double(" not in source or "export" in source])
+        self.module.write_text(self.module.read_text() + "def unused(x):\n" + "    x += 1\n" * 20)
+        self.fails("run_notebooks", "--coverage", saying="fail-under")
+
+    def test_run_notebooks_stops_what_hangs(self):
+        write_notebook(self.room, [*SOUND, "while True: pass"])
+        self.fails("run_notebooks", "--timeout", "8", saying="was stopped after 8 seconds")
+
+    def test_execute_notebooks(self):
+        before = self.room.read_bytes()
+        self.passes("execute_notebooks")
+        self.assertEqual(self.room.read_bytes(), before)
+        saved = {2: [{"output_type": "stream", "name": "stdout", "text": ["kept"]}]}
+        write_notebook(self.room, [TITLE, "1 + 1", "#| slow\n1 + 2"], saved)
+        self.passes("execute_notebooks")
+        outputs = [cell["outputs"] for cell in json.loads(self.room.read_text())["cells"][1:]]
+        self.assertEqual(outputs[0][0]["data"]["text/plain"], ["2"])
+        self.assertEqual(outputs[1], saved[2])
+        write_notebook(self.room, [TITLE, "1 + 1", "1 / 0"])
+        before = self.room.read_bytes()
+        self.fails("execute_notebooks", saying="ZeroDivisionError")
+        self.assertEqual(self.room.read_bytes(), before)
+
+    def test_execute_notebooks_tidies(self):
+        noise = "import sys, warnings\nprint('\\r 10%|#  |\\r100%|###| 3/3 [00:01<00:00]\\nwords', file=sys.stderr)"
+        write_notebook(self.room, [TITLE, noise, "print(sys.prefix, warnings.__file__)"])
+        self.passes("execute_notebooks")
+        outputs = [cell.get("outputs") for cell in json.loads(self.room.read_text())["cells"]]
+        self.assertEqual(outputs[1][0]["text"], ["words\n"])
+        self.assertTrue(outputs[2][0]["text"][0].endswith(" warnings.py\n"))
+
+    def test_check_imports(self):
+        self.passes("check_imports")
+        model = self.project / "scvae_nb" / "model" / "extra.py"
+        model.parent.mkdir()
+        model.write_text("import torch\nfrom scvae_nb.survey.doubling import double\n")
+        self.fails("check_imports", saying="scvae_nb/model/extra.py: no notebook exports it")
+        bad = "import torch\nfrom ..model import extra\nfrom scvae_nb import double\nfrom fastcore.all import *\n"
+        self.module.write_text(self.module.read_text() + bad)
+        self.fails("check_imports", saying=[
+            "torch belongs in the model wing alone", "survey may use no other wing", "front door",
+            "the package does not use fastcore",
+        ])
+
+    def test_check_imports_front_door(self):
+        front = self.project / "scvae_nb" / "__init__.py"
+        front.write_text("import torch\n__all__ = ['nobody']\n")
+        self.fails("check_imports", saying=["import scvae_nb loads torch", "scvae_nb.nobody cannot be had"])
+
+    def test_check_imports_rooms(self):
+        self.room.rename(self.room.with_name("10_halving.ipynb"))
+        self.fails("check_imports", saying="exports survey.doubling, and by its name should export survey.halving")
+
+    def test_build_readme(self):
+        self.passes("build_readme", "--check")
+        write_notebook(self.project / "nbs" / "index.ipynb", [*FRONT, "See [nothing](survey/20_nothing.ipynb)."])
+        self.fails("build_readme", "--check", saying=["out of date", "dead link nbs/survey/20_nothing.ipynb"])
+        readme = self.project / "README.md"
+        self.assertIn("(nbs/survey/10_doubling.ipynb)", readme.read_text())
+
+    def test_check_site(self):
+        self.passes("check_site")
+        write_notebook(self.project / "nbs" / "survey" / "20_broken.ipynb", [
+            "# Broken\n> One line.\n\nWords that nbdev drops.",
+            "See [nobody](30_nobody.ipynb), [no anchor](10_doubling.ipynb#nothing), @fig-none and ![a picture](none.png).",
+            "See $\\frac{1}$:\n- a list",
+            "1 + 1",
+            "import os\nassert os",
+            "print('x')",
+        ], {5: [{"output_type": "stream", "name": "stdout", "text": ["/home/somebody/file.csv"]}]})
+        self.fails("check_site", saying=[
+            "nbdev drops", "dead link 30_nobody.ipynb", "dead anchor 10_doubling.ipynb#nothing", "@fig-none",
+            "missing picture none.png", "Could not convert TeX math", "a list needs an empty line", "cell 3: should show something",
+            "cell 4: imports and other code", "names a place of one machine", "leaves out survey/20_broken.ipynb",
+        ])
+
+    def test_check_site_when_nbdev_fails(self):
+        write_notebook(self.room, [*SOUND[:4], "#| hide\nimport a_module_that_nobody_has"])
+        self.fails("check_site", saying="nbdev cannot process the notebooks")
+
+    def test_check_output(self):
+        folder = self.project / "result"
+        (folder / "figures").mkdir(parents=True)
+        (folder / "figures" / "map.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        (folder / "model.scvae").write_text("x")
+        (folder / "denoised.csv").write_text("zinc\n1.5\n")
+        (folder / "report.html").write_text('<img src="data:image/png;base64,AA"><a href="#top">')
+        self.passes("check_output", "result")
+        (folder / "denoised.csv").write_text("zinc\ninf\n")
+        (folder / "report.html").write_text('<script src="https://example.com/x.js"></script>')
+        (folder / "model.scvae").unlink()
+        self.fails("check_output", "result", saying=["not finite", "report.html needs", "no picture", "missing or empty"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
