@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Transform', 'Identity', 'Log', 'Clr', 'Ilr', 'pivot_basis', 'make_transform', 'transform_from_dict', 'RobustScaler',
-           'lognormal_mean', 'lognormal_variance']
+           'lognormal_mean', 'lognormal_variance', 'delta_variance']
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000003
 import numpy as np
@@ -23,7 +23,7 @@ def _positive_array(values, elements, name):
         columns = np.flatnonzero(wrong.any(axis=0))
         first = columns[0]
         lowest = array[wrong[:, first], first].min()
-        others = f" (and {len(columns) - 1} more elements)" if len(columns) > 1 else ""
+        others = f" (and {len(columns) - 1} more element{'s' if len(columns) > 2 else ''})" if len(columns) > 1 else ""
         what = "zero" if lowest == 0 else "negative values" if lowest < 0 else "infinite values"
         raise SurveyError(
             f"Element {elements[first]!r}: {name_rows(frame.index, wrong[:, first])}{others} hold {what}, which the transform {name!r} "
@@ -111,7 +111,7 @@ class Log(Transform):
         "exp(y) times direction (..., p)."
         return np.exp(np.asarray(y, dtype=float)) * direction
 
-# %% ../../nbs/survey/20_transforms.ipynb #0000000c
+# %% ../../nbs/survey/20_transforms.ipynb #00000010
 def _mass_fractions(values, elements, factors, name):
     "Closed compositions (n, p + 1), the last part being the filler."
     parts = _positive_array(values, elements, name) * factors
@@ -144,7 +144,7 @@ def _softmax(scores):
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
-# %% ../../nbs/survey/20_transforms.ipynb #0000000d
+# %% ../../nbs/survey/20_transforms.ipynb #00000011
 class Clr(Transform):
     "Centred log-ratio of the elements and the rest of the sample."
 
@@ -183,7 +183,7 @@ class Clr(Transform):
         centred = direction - (fractions * direction).sum(axis=-1, keepdims=True)
         return (fractions * centred)[..., :-1] / self._factors
 
-# %% ../../nbs/survey/20_transforms.ipynb #0000000e
+# %% ../../nbs/survey/20_transforms.ipynb #00000012
 class Ilr(Clr):
     "Isometric log-ratio (pivot coordinates) of the elements and the rest of the sample."
 
@@ -237,7 +237,7 @@ def pivot_basis(n_parts):
     np.fill_diagonal(basis, 1.0)
     return basis * np.sqrt(after / (after + 1.0))
 
-# %% ../../nbs/survey/20_transforms.ipynb #0000000f
+# %% ../../nbs/survey/20_transforms.ipynb #00000013
 _TRANSFORMS = {"log": Log, "clr": Clr, "ilr": Ilr, None: Identity}
 
 
@@ -276,7 +276,7 @@ def transform_from_dict(description):
     """
     return make_transform(description["name"], description["elements"], description["units"])
 
-# %% ../../nbs/survey/20_transforms.ipynb #00000011
+# %% ../../nbs/survey/20_transforms.ipynb #00000021
 class RobustScaler:
     "Median and robust standard deviation of each column, ignoring missing values."
 
@@ -335,7 +335,7 @@ def _refuse_columns(wrong, names, problem):
         raise SurveyError(f"{', '.join(map(repr, found[:8]))}{', ...' if len(found) > 8 else ''} {problem}, so there is nothing to scale. "
                           "Leave them out: survey.select(elements=[...]).")
 
-# %% ../../nbs/survey/20_transforms.ipynb #00000013
+# %% ../../nbs/survey/20_transforms.ipynb #00000026
 def lognormal_mean(mean, variance):
     """Mean of a variable whose natural logarithm is Gaussian.
 
@@ -370,3 +370,30 @@ def lognormal_variance(mean, variance):
         Squared original units.
     """
     return np.expm1(variance) * lognormal_mean(mean, variance) ** 2
+
+# %% ../../nbs/survey/20_transforms.ipynb #0000002a
+def delta_variance(transform, y, variance):
+    """Variance in original units of coordinates with a small variance, to first order.
+
+    Parameters
+    ----------
+    transform : Transform
+        Whose inverse is followed.
+    y : numpy.ndarray
+        Coordinates, shape (..., q).
+    variance : numpy.ndarray
+        Variance of each coordinate, shape (..., q); the coordinates are taken as independent.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (..., p), squared original units.
+    """
+    y = np.asarray(y, dtype=float)
+    spread = np.sqrt(np.broadcast_to(variance, y.shape))
+    if transform.elementwise:
+        return transform.jacobian_product(y, spread) ** 2
+    total = 0.0
+    for k in range(y.shape[-1]):  # over coordinates, all sites at once
+        total = total + transform.jacobian_product(y, spread * np.eye(y.shape[-1])[k]) ** 2
+    return total
