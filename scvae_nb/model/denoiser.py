@@ -137,7 +137,7 @@ def check_parameters(model):
     _one_of("spatial_prior", model.spatial_prior, SPATIAL_PRIORS)
     _one_of("likelihood", model.likelihood, LIKELIHOODS)
     _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5))
-    for name, least in [("n_spatial", 1), ("n_microscale", 0), ("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
+    for name, least in [("n_spatial", 1), ("n_microscale", 1), ("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
         value = getattr(model, name)
         if not isinstance(value, (int, np.integer)) or value < least:
             raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}.")
@@ -190,7 +190,7 @@ def chosen_device(name):
 def _build_network(model, n_variables):
     """Untrained network for q variables; latents capped by what q variables can carry."""
     n_spatial = min(model.n_spatial, n_variables)
-    n_microscale = max(1, min(model.n_microscale, n_variables // 2))
+    n_microscale = min(model.n_microscale, max(1, n_variables // 2))
     generative = GenerativeModel(n_variables, n_spatial, n_microscale, model.hidden, model.likelihood)
     return InferenceNetwork(generative, model.hidden, model.spatial_prior, model.smoothness, model.graph_strength)
 
