@@ -293,15 +293,15 @@ def _text_message(cells, text, strange):
         remedy = f"State the limit, detection_limits={{{cells.name!r}: ...}}, or write below-detection values as '<0.5'."
     elif text[strange].str.fullmatch(r"<?\s*\d+,\d+").any():
         remedy = "Write decimals with a point (or separate the columns of the csv by semicolons)."
-    return (f"Column {cells.name!r}: {name_rows(cells.index, strange)} hold text where a number or a limit such as "
-            f"'<0.5' was expected; found {found}. {remedy} If the column is not an element, name the elements: elements=[...].")
+    return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5', were "
+            f"expected. {remedy} If the column is not an element, name the elements: elements=[...].")
 
 
 def _refuse_infinite(values, cells):
     infinite = np.isinf(values)
     if infinite.any():
-        raise SurveyError(f"Column {cells.name!r}: {name_rows(cells.index, infinite)} hold infinite values; "
-                          "finite concentrations were expected. Correct them, or leave the cells empty (NaN).")
+        raise SurveyError(f"Column {cells.name!r}: infinite values in {name_rows(cells.index, infinite)}. Finite concentrations "
+                          "were expected. Correct them, or leave the cells empty (NaN).")
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001a
 def _settle_negatives(values, censored, frame, negative_censored, limits):
@@ -309,8 +309,8 @@ def _settle_negatives(values, censored, frame, negative_censored, limits):
     negative = values < 0
     codes = negative & np.isin(values, [-99.0, -999.0, -9999.0, -99999.0, -999999.0])
     if codes.any():
-        raise SurveyError(f"{_where(frame, codes)} hold {values[codes].max():g}, which looks like a code for missing data; "
-                          "leave those cells empty (NaN).")
+        raise SurveyError(_where(frame, codes, f"{values[codes].max():g}, which looks like a code for missing data,")
+                          + " Concentrations were expected. Leave those cells empty (NaN).")
     if negative_censored:
         censored |= negative
         np.abs(values, out=values)
@@ -319,16 +319,16 @@ def _settle_negatives(values, censored, frame, negative_censored, limits):
     unexplained = negative & ~np.isin(frame.columns, list(limits))[None, :]
     if unexplained.any():
         raise SurveyError(
-            f"{_where(frame, unexplained)} hold negative values (lowest {values[unexplained].min():g}); concentrations are not "
-            "negative. If -0.5 means 'below 0.5', say negative_censored=True; if the values are logarithms or residuals, "
-            "say allow_negative=True and fit with transform=None.")
+            _where(frame, unexplained, f"negative values (lowest {values[unexplained].min():g})")
+            + " Concentrations are not negative. If -0.5 means 'below 0.5', say negative_censored=True; if the values are "
+              "logarithms or residuals, say allow_negative=True and fit with transform=None.")
 
 
-def _where(frame, mask):
-    "Name the first offending column with its rows, and say how many other columns are affected."
+def _where(frame, mask, what):
+    "Say what is wrong in the first offending column, in which rows, and how many other columns are affected."
     columns = np.flatnonzero(mask.any(axis=0))
-    others = f" (and {len(columns) - 1} more columns)" if len(columns) > 1 else ""
-    return f"Column {frame.columns[columns[0]]!r}: {name_rows(frame.index, mask[:, columns[0]])}{others}"
+    others = f", and in {len(columns) - 1} more column{'s' if len(columns) > 2 else ''}" if len(columns) > 1 else ""
+    return f"Column {frame.columns[columns[0]]!r}: {what} in {name_rows(frame.index, mask[:, columns[0]])}{others}."
 
 # %% ../../nbs/survey/07_columns.ipynb #00000022
 def refuse_duplicated(names):

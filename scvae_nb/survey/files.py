@@ -91,9 +91,9 @@ def _read_excel(path, sheet):
         raise SurveyError(f"{path.name} cannot be read as a workbook ({error}). Open it in a spreadsheet and save it as .xlsx.") from error
     with book:
         sheet = _the_layer(path, book.sheet_names, sheet)
-        header = book.parse(sheet, header=None, nrows=1)
+        header = pd.read_excel(book, sheet_name=sheet, header=None, nrows=1)
         refuse_duplicated(header.iloc[0].dropna() if len(header) else [])
-        return book.parse(sheet)
+        return pd.read_excel(book, sheet_name=sheet)
 
 
 def _read_vector(path, layer):
@@ -144,7 +144,7 @@ def import_geopandas():
         raise missing_extra("geopandas", "geo") from error
     return geopandas
 
-# %% ../../nbs/survey/09_files.ipynb #00000014
+# %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
                      detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
@@ -180,7 +180,7 @@ def _free_names(columns):
     names = ("easting", "northing")
     return names if not set(names) & set(columns) else ("easting_projected", "northing_projected")
 
-# %% ../../nbs/survey/09_files.ipynb #00000015
+# %% ../../nbs/survey/09_files.ipynb #00000018
 def _coordinate_columns(frame, easting, northing):
     "Columns named by the caller, or guessed when neither is."
     if (easting is None) != (northing is None):
@@ -201,11 +201,11 @@ def _numeric(frame, easting, northing):
     for column in (easting, northing):
         text = (frame[column].notna() & numbers[column].isna()).to_numpy()
         if text.any():
-            raise SurveyError(f"Column {column!r}: {name_rows(frame.index, text)} hold text where a coordinate was expected; found "
-                              f"{frame[column].to_numpy()[text][0]!r}. Write decimal numbers (no degree signs, no units).")
+            raise SurveyError(f"Column {column!r}: text in {name_rows(frame.index, text)}: {frame[column].to_numpy()[text][0]!r}. Coordinates "
+                              "were expected. Write decimal numbers (no degree signs, no units).")
     return numbers
 
-# %% ../../nbs/survey/09_files.ipynb #00000016
+# %% ../../nbs/survey/09_files.ipynb #00000019
 def _chosen_elements(frame, elements, exclude, coordinates):
     "Element columns: those named, or those found by their names, less the excluded."
     exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
@@ -234,7 +234,7 @@ def _check_limit_names(detection_limits, frame):
         raise SurveyError(f"detection_limits names columns that the table does not have: {name_columns(unknown)}. "
                           f"The columns are {name_columns(frame.columns)}.")
 
-# %% ../../nbs/survey/09_files.ipynb #0000001f
+# %% ../../nbs/survey/09_files.ipynb #00000022
 def geodataframe_arguments(frame, **options):
     """The arguments of `Survey` for a GeoDataFrame of points.
 
@@ -287,7 +287,7 @@ def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, **op
                           "Leave crs out, or use to_crs to project.")
     return geodataframe_arguments(frame.set_crs(crs) if frame.crs is None and crs is not None else frame, **options)
 
-# %% ../../nbs/survey/09_files.ipynb #00000023
+# %% ../../nbs/survey/09_files.ipynb #00000026
 class SurveyReaders:
     "The class methods of `Survey` that make one from a file, a DataFrame or a GeoDataFrame."
 

@@ -65,8 +65,8 @@ def _mask_frame(censored, values):
     without_limit = mask & values.isna().to_numpy()
     if without_limit.any():
         column = int(np.flatnonzero(without_limit.any(axis=0))[0])
-        raise SurveyError(f"Column {values.columns[column]!r}: {name_rows(values.index, without_limit[:, column])} are marked as censored "
-                          "but hold no detection limit. Put the limit into values.")
+        raise SurveyError(f"Column {values.columns[column]!r}: marked as censored, but without a detection limit, in "
+                          f"{name_rows(values.index, without_limit[:, column])}. Put the limit into values.")
     return pd.DataFrame(mask, index=values.index, columns=values.columns)
 
 
@@ -278,8 +278,9 @@ class Survey(SurveyReaders):
         return _html(self)
 
     def describe(self):
-        """One row per element: unit, counts, quantiles, geometric mean and standard deviation (a factor), and the share of
-        values at the minimum. Censored cells count with their detection limit."""
+        """One row per element: unit, counts, quantiles, geometric mean and standard deviation, share of values at the minimum.
+
+        The geometric standard deviation is a factor. Censored cells count with their detection limit."""
         return _describe(self)
 
     def spacing(self):
@@ -291,13 +292,15 @@ class Survey(SurveyReaders):
         return shared_places(self.coordinates, self.index, self.coordinate_names)
 
     def select(self, elements=None, rows=None):
-        """A part of the survey: `elements` by name, `rows` by mask, position or slice. It is not checked again, so an element may
-        be constant in it (see `check`); `truth` is dropped when anything is left out."""
+        """A part of the survey: `elements` by name, `rows` by mask, position or slice.
+
+        It is not checked again, so an element may be constant in it (see `check`). `truth` is dropped with the rest."""
         return _select(self, elements, rows)
 
     def substituted(self, factor=0.5):
-        """The same survey with `factor` times the detection limit in the censored cells, for methods that need a number. The mask
-        is kept. Substitution distorts means and variances (Helsel 2012); the model does not need it."""
+        """The same survey with `factor` times the detection limit in the censored cells, for methods that need a number.
+
+        The mask is kept. Substitution distorts means and variances (Helsel 2012)."""
         return _replaced(self, values=self.values.mask(self.censored, factor * self.values))
 
     def to_crs(self, crs):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import PPM_PER_UNIT
-from .errors import SurveyError, name_rows
+from .errors import SurveyError, name_columns, name_rows
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000006
 def _positive_array(values, elements, name):
@@ -23,11 +23,11 @@ def _positive_array(values, elements, name):
         columns = np.flatnonzero(wrong.any(axis=0))
         first = columns[0]
         lowest = array[wrong[:, first], first].min()
-        others = f" (and {len(columns) - 1} more element{'s' if len(columns) > 2 else ''})" if len(columns) > 1 else ""
-        what = "zero" if lowest == 0 else "negative values" if lowest < 0 else "infinite values"
+        others = f", and in {len(columns) - 1} more element{'s' if len(columns) > 2 else ''}" if len(columns) > 1 else ""
+        what = "zero" if lowest == 0 else f"negative values (lowest {lowest:g})" if lowest < 0 else "infinite values"
         raise SurveyError(
-            f"Element {elements[first]!r}: {name_rows(frame.index, wrong[:, first])}{others} hold {what}, which the transform {name!r} "
-            "cannot take: it needs positive concentrations. If they stand for 'below detection', read the survey with "
+            f"Element {elements[first]!r}: {what} in {name_rows(frame.index, wrong[:, first])}{others}. The transform {name!r} "
+            "needs positive concentrations. If they stand for 'below detection', read the survey with "
             f"detection_limits={{{elements[first]!r}: ...}} or write them as '<0.5'; if the values are on the real line already, use transform=None.")
     return array
 
@@ -118,7 +118,7 @@ def _mass_fractions(values, elements, factors, name):
     frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(parts, columns=elements)
     missing = np.isnan(parts).any(axis=1)
     if missing.any():
-        raise SurveyError(f"{name_rows(frame.index, missing)} have missing elements, and {name!r} needs complete compositions. Use "
+        raise SurveyError(f"Elements are missing in {name_rows(frame.index, missing)}, and {name!r} needs complete compositions. Use "
                           "transform='log', which takes missing cells, or choose elements without gaps: survey.select(elements=[...]).")
     filler = 1.0 - parts.sum(axis=1)
     over = filler <= 0
@@ -133,8 +133,8 @@ def _mass_factors(elements, units, name):
     "Mass fraction per unit of each element, shape (p,)."
     unknown = [element for element in elements if units.get(element) not in PPM_PER_UNIT]
     if unknown:
-        raise SurveyError(f"The transform {name!r} adds elements up and needs their units; not known for {', '.join(map(repr, unknown[:8]))}"
-                          f"{', ...' if len(unknown) > 8 else ''}. Say them when reading the survey: units={{{unknown[0]!r}: 'ppm'}} "
+        raise SurveyError(f"The transform {name!r} adds elements up and needs their units; not known for {name_columns(unknown)}. "
+                          f"Say them when reading the survey: units={{{unknown[0]!r}: 'ppm'}} "
                           "(ppm, ppb or pct).")
     return np.array([PPM_PER_UNIT[units[element]] * 1e-6 for element in elements])
 
@@ -298,14 +298,14 @@ class RobustScaler:
         """
         y = np.asarray(y, dtype=float)
         names = [f"column {j}" for j in range(y.shape[1])] if names is None else list(names)
-        _refuse_columns(np.isnan(y).all(axis=0), names, "hold no value")
+        _refuse_columns(np.isnan(y).all(axis=0), names, "No value")
         self.centre = np.nanmedian(y, axis=0)
         mad = 1.4826 * np.nanmedian(np.abs(y - self.centre), axis=0)
         spread = np.subtract(*np.nanpercentile(y, [75, 25], axis=0)) / 1.349
         # Rounding alone gives a constant column a tiny standard deviation; that is not variation
         floor = 1e-12 * np.nanmax(np.abs(y), axis=0)
         self.scale = np.select([mad > floor, spread > floor], [mad, spread], np.nanstd(y, axis=0))
-        _refuse_columns(self.scale <= floor, names, "are constant")
+        _refuse_columns(self.scale <= floor, names, "No variation")
         return self
 
     def transform(self, y):
@@ -332,8 +332,7 @@ class RobustScaler:
 def _refuse_columns(wrong, names, problem):
     if wrong.any():
         found = [name for name, bad in zip(names, wrong) if bad]
-        raise SurveyError(f"{', '.join(map(repr, found[:8]))}{', ...' if len(found) > 8 else ''} {problem}, so there is nothing to scale. "
-                          "Leave them out: survey.select(elements=[...]).")
+        raise SurveyError(f"{problem} in {name_columns(found)}, so there is nothing to scale. Leave out when reading: exclude={found}.")
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000026
 def lognormal_mean(mean, variance):
