@@ -139,7 +139,7 @@ GEOGRAPHIC_NAMES = (
     ("long_dd", "lat_dd"), ("longitude_dd", "latitude_dd"), ("dlong", "dlat"), ("lon_wgs84", "lat_wgs84"),
     ("long_wgs84", "lat_wgs84"))
 
-
+# %% ../../nbs/survey/07_columns.ipynb #00000014
 def find_coordinates(columns):
     """The pair of coordinate columns, guessed from unambiguous names.
 
@@ -170,7 +170,7 @@ def find_coordinates(columns):
                       "easting/northing, x/y, x_km/y_km or lon/lat. "
                       "Name the columns: easting='...', northing='...'.")
 
-
+# %% ../../nbs/survey/07_columns.ipynb #00000015
 def _matching_pair(columns, names):
     "The two columns spelled like `names`, whatever the case and the separators, or None."
     spelled = [[column for column in columns if _plain(column) == name] for name in names]
@@ -190,7 +190,7 @@ def _plain(column):
 def _pairs_text(pairs):
     return " or ".join(f"{first!r}/{second!r}" for first, second in pairs)
 
-
+# %% ../../nbs/survey/07_columns.ipynb #00000016
 def looks_geographic(easting, northing):
     """Whether the two column names are those of a longitude and a latitude.
 
@@ -206,7 +206,7 @@ def looks_geographic(easting, northing):
     known = {name for pair in GEOGRAPHIC_NAMES for name in pair}
     return _plain(easting) in known and _plain(northing) in known
 
-# %% ../../nbs/survey/07_columns.ipynb #00000017
+# %% ../../nbs/survey/07_columns.ipynb #0000001a
 _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "<na>"])
 _NOT_DETECTED = frozenset(["bdl", "nd", "n.d.", "<dl", "<lod", "<mdl", "<ldl", "b.d.l."])
 
@@ -240,22 +240,19 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
         For text, infinite values, codes for missing data such as -9999, and negative values of unknown meaning.
     """
     limits = _checked_limits(detection_limits)
-    values = np.empty(frame.shape)
-    censored = np.zeros(frame.shape, dtype=bool)
+    values, censored = np.empty(frame.shape), np.zeros(frame.shape, dtype=bool)
     for j, column in enumerate(frame.columns):
-        cells = frame.iloc[:, j]
-        values[:, j], censored[:, j] = _numbers_and_limits(cells, limits.get(column))
-        _refuse_infinite(values[:, j], cells)
+        values[:, j], censored[:, j] = _numbers_and_limits(frame.iloc[:, j], limits.get(column))
+        _refuse_infinite(values[:, j], frame.iloc[:, j])
     if not allow_negative:
         _settle_negatives(values, censored, frame, negative_censored, limits)
-    for j, column in enumerate(frame.columns):
-        below = ~censored[:, j] & (values[:, j] < limits.get(column, -np.inf))
-        values[below, j] = limits.get(column)
-        censored[below, j] = True
+    limit = np.array([limits.get(column, -np.inf) for column in frame.columns])
+    below = ~censored & (values < limit)
+    values, censored = np.where(below, limit, values), censored | below
     return (pd.DataFrame(values, index=frame.index, columns=frame.columns),
             pd.DataFrame(censored, index=frame.index, columns=frame.columns))
 
-# %% ../../nbs/survey/07_columns.ipynb #00000018
+# %% ../../nbs/survey/07_columns.ipynb #0000001b
 def _checked_limits(detection_limits):
     "Detection limits as a dict of positive floats; unknown ones (NaN) left out."
     limits = {} if detection_limits is None else dict(detection_limits)
@@ -296,14 +293,14 @@ def _text_message(cells, text, strange):
     return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5', were "
             f"expected. {remedy} If the column is not an element, name the elements: elements=[...].")
 
-
+# %% ../../nbs/survey/07_columns.ipynb #0000001c
 def _refuse_infinite(values, cells):
     infinite = np.isinf(values)
     if infinite.any():
         raise SurveyError(f"Column {cells.name!r}: infinite values in {name_rows(cells.index, infinite)}. Finite concentrations "
                           "were expected. Correct them, or leave the cells empty (NaN).")
 
-# %% ../../nbs/survey/07_columns.ipynb #0000001a
+# %% ../../nbs/survey/07_columns.ipynb #0000001e
 def _settle_negatives(values, censored, frame, negative_censored, limits):
     "Turn negative values into limits where the caller said so (in place); refuse them where nobody said anything."
     negative = values < 0
@@ -330,7 +327,7 @@ def _where(frame, mask, what):
     others = f", and in {len(columns) - 1} more column{'s' if len(columns) > 2 else ''}" if len(columns) > 1 else ""
     return f"Column {frame.columns[columns[0]]!r}: {what} in {name_rows(frame.index, mask[:, columns[0]])}{others}."
 
-# %% ../../nbs/survey/07_columns.ipynb #00000022
+# %% ../../nbs/survey/07_columns.ipynb #00000026
 def refuse_duplicated(names):
     """Raise a SurveyError when a column name occurs twice (empty names are ignored).
 

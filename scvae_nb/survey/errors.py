@@ -43,7 +43,7 @@ def name_rows(index, mask, limit=5):
     noun = "row" if len(positions) == 1 else "rows"
     return f"{len(positions):,} {noun} ({labels}{more}{counted})"
 
-
+# %% ../../nbs/survey/05_errors.ipynb #0000000a
 def name_columns(names, limit=12):
     """Column names for use in a message: the first few, and how many there are.
 
@@ -67,7 +67,7 @@ def name_columns(names, limit=12):
 def _is_default_index(index):
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
-# %% ../../nbs/survey/05_errors.ipynb #0000000d
+# %% ../../nbs/survey/05_errors.ipynb #0000000e
 def missing_extra(package, extra):
     """The error to raise when an optional package is absent.
 

@@ -263,7 +263,7 @@ def geodataframe_arguments(frame, **options):
     table = table.assign(**{names[0]: frame.geometry.x, names[1]: frame.geometry.y})
     return survey_arguments(table, *names, frame.crs, **options)
 
-
+# %% ../../nbs/survey/09_files.ipynb #00000023
 def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, **options):
     """The arguments of `Survey` for a file.
 
@@ -287,7 +287,7 @@ def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, **op
                           "Leave crs out, or use to_crs to project.")
     return geodataframe_arguments(frame.set_crs(crs) if frame.crs is None and crs is not None else frame, **options)
 
-# %% ../../nbs/survey/09_files.ipynb #00000026
+# %% ../../nbs/survey/09_files.ipynb #00000027
 class SurveyReaders:
     "The class methods of `Survey` that make one from a file, a DataFrame or a GeoDataFrame."
 

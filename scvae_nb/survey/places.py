@@ -174,7 +174,7 @@ def projected_target(to_crs):
         raise SurveyError(f"to_crs={to_crs!r} is geographic ({target.name}); distances need a projected system, such as a UTM zone.")
     return target
 
-
+# %% ../../nbs/survey/08_places.ipynb #00000011
 def project(array, source, target, index):
     """Coordinates in another system; samples outside its domain are refused.
 
@@ -199,7 +199,7 @@ def project(array, source, target, index):
                           f"of the first are {tuple(array[outside][0].tolist())}. Check them, and that easting is the longitude.")
     return projected
 
-# %% ../../nbs/survey/08_places.ipynb #00000011
+# %% ../../nbs/survey/08_places.ipynb #00000012
 def source_crs(array, crs, names, name):
     """The system that coordinates are in before they are projected: as stated, else WGS84 for degrees, with a warning.
 
@@ -229,7 +229,7 @@ def source_crs(array, crs, names, name):
         raise SurveyError(geographic_message(array, crs, names))
     return crs
 
-# %% ../../nbs/survey/08_places.ipynb #00000016
+# %% ../../nbs/survey/08_places.ipynb #00000017
 def median_spacing(array):
     """Median distance from a place to the nearest other place.
 
@@ -249,7 +249,7 @@ def median_spacing(array):
     distance, _ = cKDTree(places).query(places, k=2)
     return float(np.median(distance[:, 1]))
 
-
+# %% ../../nbs/survey/08_places.ipynb #00000018
 def shared_places(array, index, names):
     """The samples that share their exact coordinates with another sample.
 
@@ -273,7 +273,7 @@ def shared_places(array, index, names):
     table = table[table["samples"] > 1].sort_values("place", kind="stable")
     return table.assign(place=pd.factorize(table["place"])[0])
 
-
+# %% ../../nbs/survey/08_places.ipynb #00000019
 def distance_unit(crs, names):
     """Unit of the coordinates.
 

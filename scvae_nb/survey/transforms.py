@@ -218,7 +218,7 @@ class Ilr(Clr):
         "Derivative (..., p) of the inverse at y (..., p) along direction (..., p)."
         return super().jacobian_product(np.asarray(y, dtype=float) @ self._basis.T, np.asarray(direction, dtype=float) @ self._basis.T)
 
-
+# %% ../../nbs/survey/20_transforms.ipynb #00000013
 def pivot_basis(n_parts):
     """Orthonormal basis of the clr plane whose coordinates compare each part with the ones after it.
 
@@ -237,7 +237,7 @@ def pivot_basis(n_parts):
     np.fill_diagonal(basis, 1.0)
     return basis * np.sqrt(after / (after + 1.0))
 
-# %% ../../nbs/survey/20_transforms.ipynb #00000013
+# %% ../../nbs/survey/20_transforms.ipynb #00000014
 _TRANSFORMS = {"log": Log, "clr": Clr, "ilr": Ilr, None: Identity}
 
 
@@ -276,7 +276,7 @@ def transform_from_dict(description):
     """
     return make_transform(description["name"], description["elements"], description["units"])
 
-# %% ../../nbs/survey/20_transforms.ipynb #00000021
+# %% ../../nbs/survey/20_transforms.ipynb #00000022
 class RobustScaler:
     "Median and robust standard deviation of each column, ignoring missing values."
 
@@ -334,7 +334,7 @@ def _refuse_columns(wrong, names, problem):
         found = [name for name, bad in zip(names, wrong) if bad]
         raise SurveyError(f"{problem} in {name_columns(found)}, so there is nothing to scale. Leave out when reading: exclude={found}.")
 
-# %% ../../nbs/survey/20_transforms.ipynb #00000026
+# %% ../../nbs/survey/20_transforms.ipynb #00000027
 def lognormal_mean(mean, variance):
     """Mean of a variable whose natural logarithm is Gaussian.
 
@@ -370,7 +370,7 @@ def lognormal_variance(mean, variance):
     """
     return np.expm1(variance) * lognormal_mean(mean, variance) ** 2
 
-# %% ../../nbs/survey/20_transforms.ipynb #0000002a
+# %% ../../nbs/survey/20_transforms.ipynb #0000002b
 def delta_variance(transform, y, variance):
     """Variance in original units of coordinates with a small variance, to first order.
 
