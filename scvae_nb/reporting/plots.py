@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['layer_colours', 'part_colours', 'part_names', 'map_percentiles', 'Picture', 'picture_bytes', 'format_number',
-           'element_label', 'map_unit', 'percentile_classes', 'uncertainty_factor', 'plot_map', 'plot_variogram',
-           'plot_nuggets', 'plot_distribution', 'plot_uncertainty', 'plot_training']
+           'short_names', 'element_label', 'map_unit', 'percentile_classes', 'uncertainty_factor', 'plot_map',
+           'plot_variogram', 'plot_nuggets', 'plot_distribution', 'plot_uncertainty', 'plot_training']
 
 # %% ../../nbs/reporting/10_plots.ipynb #99a0a8f6
 import io
+from collections import Counter
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,19 +37,20 @@ class Picture(Figure):
         return picture_bytes(self, dpi=96)
 
 
-def picture_bytes(figure: Figure, dpi: int = 110) -> bytes:
-    """PNG of `figure` with a palette of 256 colours: a third of the size, and looks the same."""
+def picture_bytes(figure: Picture, dpi: int = 110) -> bytes:
+    """PNG of a figure made here, with a palette of 256 colours: a third of the size, and it looks the same."""
     from PIL import Image
 
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi, facecolor="white")
-    image = Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    image.save(small, format="png", optimize=True)
-    return small.getvalue()
+    figure.set_dpi(dpi)
+    figure.canvas.draw()
+    image = Image.frombuffer("RGBA", figure.canvas.get_width_height(), figure.canvas.buffer_rgba())
+    data = io.BytesIO()
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="png")
+    return data.getvalue()
 
 
 def _new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    figure = Picture(figsize=(width, height), layout=layout)
+    figure = Picture(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -67,20 +69,34 @@ def format_number(value: float, digits: int = 3) -> str:
     """`value` with `digits` significant digits, without an exponent, thousands set apart."""
     if not np.isfinite(value):
         return "–"
-    if value == 0 or not 1e-6 <= abs(value) < 1e12:
+    if value < 0:
+        return "−" + format_number(-value, digits)
+    if value == 0 or not 1e-6 <= value < 1e12:
         return f"{value:.{digits}g}"
     rounded = float(f"{value:.{digits}g}")
     text = np.format_float_positional(rounded, trim="-")
     whole, _, decimals = text.partition(".")
-    if len(whole.lstrip("-")) > 4:
+    if len(whole) > 4:
         whole = f"{int(whole):,}"
     return f"{whole}.{decimals}" if decimals else whole
 
 # %% ../../nbs/reporting/10_plots.ipynb #dafd7a43
+def short_names(survey) -> dict[str, str]:
+    """Element names without their unit, for headings that state the unit anyway: `Cu_ppm` is Cu (ppm).
+
+    Names that would then fall together are left as they are.
+    """
+    shortened = {name: str(name).removesuffix(f"_{survey.units.get(name)}") for name in survey.elements}
+    counts = Counter(shortened.values())
+    return {name: short if counts[short] == 1 else str(name) for name, short in shortened.items()}
+
+
 def element_label(survey, element: str) -> str:
     """Element with its unit, such as `zinc (ppm)`."""
-    unit = {"pct": "wt %"}.get(survey.units.get(element, ""), survey.units.get(element, ""))
-    return f"{element} ({unit})" if unit else str(element)
+    unit = survey.units.get(element) or ""
+    unit = {"pct": "wt %"}.get(unit, unit)
+    short = short_names(survey)[element]
+    return f"{short} ({unit})" if unit else short
 
 
 def map_unit(survey) -> tuple[float, str]:
@@ -308,7 +324,7 @@ def plot_variogram(result, element: str, scores=None) -> Figure:
     divisor, unit = map_unit(result.survey)
     figure = _new_figure(8.6, 3.2)
     axes = figure.subplots()
-    of_what = f"ln {element}" if layers.log else element_label(result.survey, element)
+    of_what = f"ln {short_names(result.survey)[element]}" if layers.log else element_label(result.survey, element)
     _dress(axes, f"Variograms of {of_what}", f"lag ({unit})", "semivariance")
     _draw_layer_variograms(axes, curves[element], divisor)
     _draw_closure(axes, curves[element], divisor, layers.measurement_sd[element])
@@ -318,11 +334,12 @@ def plot_variogram(result, element: str, scores=None) -> Figure:
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #53c68d32
-def plot_nuggets(scores) -> Figure:
+def plot_nuggets(result, scores) -> Figure:
     """Nugget as a share of the sill, observed, denoised and signal, of every element.
 
     Parameters
     ----------
+    result : DenoisedSurvey
     scores : Evaluation
         As from `evaluate`.
 
@@ -340,7 +357,7 @@ def plot_nuggets(scores) -> Figure:
                                 ("signal", "signal", "^")):
         name = "denoised (posterior samples)" if layer == "denoised" else layer
         axes.plot(shares[column], rows, mark, color=layer_colours[layer], markersize=5.5, label=name)
-    axes.set_yticks(rows, shares.index.astype(str))
+    axes.set_yticks(rows, [short_names(result.survey)[name] for name in shares.index])
     _dress(axes, "", "nugget as a share of the sill (%)")
     axes.set_xlim(-1.5, 101.5)
     axes.set_ylim(-0.7, len(shares) - 0.3)
@@ -419,14 +436,14 @@ def plot_distribution(result, element: str, scores=None) -> Figure:
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #25b7f898
-def _plot_shares(layers) -> Figure:
+def _plot_shares(layers, names: dict[str, str]) -> Figure:
     shares = uncertainty_table(layers).sort_values("measurement_share")
     shares = shares.rename(columns={"measurement_share": "aleatoric", "latent_share": "latent", "epistemic_share": "epistemic"})
     figure = _new_figure(8.6, 1.4 + 0.22 * len(shares))
     axes = figure.subplots()
     left = np.zeros(len(shares))
     for kind, colour in part_colours.items():
-        axes.barh(shares.index.astype(str), 100 * shares[kind], left=left, color=colour, height=0.72,
+        axes.barh([names[name] for name in shares.index], 100 * shares[kind], left=left, color=colour, height=0.72,
                   label=part_names[kind], edgecolor="white", linewidth=0.6)
         left += 100 * shares[kind].to_numpy()
     _dress(axes, "", "share of the variance of a new observation (%)")
@@ -491,7 +508,7 @@ def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
     """
     layers = _layers(result, element, scores)
     if element is None:
-        return _plot_shares(layers)
+        return _plot_shares(layers, short_names(result.survey))
     label = element_label(result.survey, element)
     figure = _new_figure(9.2, 3.4)
     left, right = figure.subplots(1, 2)

@@ -8,6 +8,7 @@ __all__ = ['summary_sentences', 'limit_sentences', 'anchor', 'write_report']
 # %% ../../nbs/reporting/20_report.ipynb #ba55b2f0
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
 from .plots import (format_number, map_unit, picture_bytes, plot_distribution, plot_map,
-                                      plot_nuggets, plot_training, plot_uncertainty, plot_variogram)
+                                      plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names)
 
 # %% ../../nbs/reporting/20_report.ipynb #7f1d6a62
 def _percent(share: float) -> str:
@@ -107,8 +108,16 @@ def _training_sentence(model) -> str:
             "and fit again with more epochs.")
 
 
+def _shortly_named(scores: Evaluation, survey) -> Evaluation:
+    """The same scores with element names as a sentence writes them: `Cu`, not `Cu_ppm`."""
+    names = short_names(survey)
+    return replace(scores, uncertainty=scores.uncertainty.rename(index=names), closure=scores.closure.rename(index=names),
+                   variograms=scores.variograms.rename(index=names, level="element"))
+
+
 def summary_sentences(model, result, scores: Evaluation) -> list[str]:
     """The findings in plain language, computed from the results; each a sentence of the report's summary."""
+    scores = _shortly_named(scores, result.survey)
     log, table = scores.layers.log, scores.uncertainty
     lines = [*_noise_sentences(table, log), _nugget_sentence(scores), _closure_sentence(scores),
              _sureness_sentence(table, log), _change_sentence(scores, log), _training_sentence(model)]
@@ -117,7 +126,7 @@ def summary_sentences(model, result, scores: Evaluation) -> list[str]:
 # %% ../../nbs/reporting/20_report.ipynb #eca9dd6b
 def limit_sentences(result, scores: Evaluation) -> list[str]:
     """What the results do not show; general limits, and those that this survey brings with it."""
-    survey = result.survey
+    survey, scores = result.survey, _shortly_named(scores, result.survey)
     lines = ["Without field duplicates, measurement error and the micro-scale geology of a single element cannot be told "
              "apart: both vary between neighbours. What several elements share is kept as geology; what one element "
              "does alone is divided by assumption. Duplicates of some sites are the remedy.",
@@ -144,7 +153,7 @@ def _censored_words(survey) -> str:
     if not count:
         return ""
     heavy = survey.censored.mean()
-    heavy = heavy[heavy > 0.5].index
+    heavy = heavy[heavy > 0.5].rename(index=short_names(survey)).index
     return (f"{_count(count, 'value')} below detection: " + _censored_treatment
             + (f" More than half of {_listing(heavy)} is below detection; its denoised values are mostly the model's."
                if len(heavy) else ""))
@@ -167,10 +176,10 @@ def _place_words(survey) -> str:
 
 
 def _bound_words(scores: Evaluation) -> str:
-    stuck = scores.variograms[scores.variograms["at_bound"].astype(str) != ""]
-    if stuck.empty:
+    names = dict.fromkeys(element for (element, layer), fit in scores.variograms.iterrows()
+                          if layer in _layer_titles and _parts_at_bound(fit, layer))
+    if not names:
         return ""
-    names = stuck.index.get_level_values("element").unique()
     return (f"Fitted variograms of {_listing(names)} stopped at a bound of a parameter (marked † in the table): no sill "
             "within the largest lag, or no nugget that can be told from zero. Their ranges and nuggets are rough.")
 
@@ -186,8 +195,8 @@ def _overview_rows(result, scores: Evaluation) -> list[dict]:
     error = _relative_error if scores.layers.log else format_number
     spread = table["interval_ratio"] if scores.layers.log else table["interval_width"] / 2
     share = {name: 100 * mask.mean() for name, mask in (("censored", survey.censored), ("missing", survey.missing))}
-    anchors = _anchors(result.elements)
-    return [{"element": str(name), "anchor": anchors[name], "unit": survey.units.get(name, "") or "–",
+    anchors, names = _anchors(result.elements), short_names(survey)
+    return [{"element": names[name], "anchor": anchors[name], "unit": survey.units.get(name, "") or "–",
              "censored": f"{share['censored'][name]:.0f}" if share["censored"][name] else "–",
              "missing": f"{share['missing'][name]:.0f}" if share["missing"][name] else "–",
              "observed": format_number(median.loc[name, "observed"]),
@@ -197,18 +206,27 @@ def _overview_rows(result, scores: Evaluation) -> list[dict]:
              "after": f"{100 * nugget.loc[name, 'denoised_samples']:.0f}"} for name in result.elements]
 
 
+def _parts_at_bound(fit: pd.Series, layer: str) -> set[str]:
+    """Which of nugget, partial sill and range stopped at a bound; a signal without nugget is as it should be."""
+    reason = str(fit["at_bound"])
+    if reason.startswith("not fitted"):
+        return {"nugget", "partial sill", "range"}
+    parts = {part for part in ("nugget", "partial sill", "range") if part in reason}
+    return parts - {"nugget"} if layer == "signal" else parts
+
+
 def _variogram_rows(result, scores: Evaluation) -> list[dict]:
     """One row per element: nugget, partial sill and range of each layer, daggers on fits at their bounds."""
-    divisor, _ = map_unit(result.survey)
+    divisor, names = map_unit(result.survey)[0], short_names(result.survey)
     rows = []
     for name in result.elements:
         cells = []
         for layer in _layer_titles:
             fit = scores.variograms.loc[(name, layer)]
-            dagger = "†" if str(fit["at_bound"]) else ""
-            cells += [format_number(fit["nugget"]), format_number(fit["partial_sill"]),
-                      format_number(fit["range"] / divisor) + dagger]
-        rows.append({"element": str(name), "cells": cells})
+            values = {"nugget": fit["nugget"], "partial sill": fit["partial_sill"], "range": fit["range"] / divisor}
+            cells += [format_number(value) + ("†" if part in _parts_at_bound(fit, layer) else "")
+                      for part, value in values.items()]
+        rows.append({"element": names[name], "cells": cells})
     return rows
 
 
@@ -217,17 +235,18 @@ def _distribution_rows(result, scores: Evaluation) -> list[dict]:
     log = scores.layers.log
     columns = (["median", "cv", "log_sd", "log_skewness", "log_excess_kurtosis", "outliers"] if log
                else ["median", "cv", "sd", "skewness", "excess_kurtosis", "outliers"])
-    rows = []
+    rows, names = [], short_names(result.survey)
     for name in result.elements:
         pair = scores.distribution.loc[name]
         cells = [format_number(pair.loc[layer, column]) for column in columns for layer in ("observed", "denoised")]
-        rows.append({"element": str(name), "cells": cells})
+        rows.append({"element": names[name], "cells": cells})
     return rows
 
 
 def _change_rows(result, scores: Evaluation) -> list[dict]:
     """The values that denoising changed most."""
-    return [{"sample": str(row["sample"]), "element": str(row["element"]), "unit": result.units.get(row["element"], ""),
+    names = short_names(result.survey)
+    return [{"sample": str(row["sample"]), "element": names[row["element"]], "unit": result.units.get(row["element"], ""),
              "observed": format_number(row["observed"]), "denoised": format_number(row["denoised"]),
              "interval": f"{format_number(row['lower'])} – {format_number(row['upper'])}",
              "size": f"{row['standardised_change']:+.1f}"} for _, row in scores.changes.iterrows()]
@@ -262,18 +281,19 @@ def _alternative_texts(result, name: str, scores: Evaluation) -> dict[str, str]:
     row, fits = scores.uncertainty.loc[name], scores.variograms.loc[name]
     shape = scores.distribution.loc[name]
     divisor, unit = map_unit(result.survey)
+    short = short_names(result.survey)[name]
     reach = fits.loc["observed", "range"] / divisor
     return {
-        "map": f"Four maps of {name}: observed, denoised, signal, and the 90 % interval of the denoised value. "
+        "map": f"Four maps of {short}: observed, denoised, signal, and the 90 % interval of the denoised value. "
                f"Median observed {format_number(shape.loc['observed', 'median'])}, "
                f"denoised {format_number(shape.loc['denoised', 'median'])} {result.units.get(name, '')}.",
-        "variogram": f"Variograms of {name}: nugget share {_percent(fits.loc['observed', 'nugget_share'])} observed, "
+        "variogram": f"Variograms of {short}: nugget share {_percent(fits.loc['observed', 'nugget_share'])} observed, "
                      f"{_percent(fits.loc['denoised_samples', 'nugget_share'])} in samples of the denoised values; "
                      f"range of the observed {format_number(reach)} {unit}.",
-        "distribution": f"Histogram and normal probability plot of {name}: observed spread (coefficient of variation) "
+        "distribution": f"Histogram and normal probability plot of {short}: observed spread (coefficient of variation) "
                         f"{format_number(shape.loc['observed', 'cv'])}, denoised "
                         f"{format_number(shape.loc['denoised', 'cv'])}.",
-        "uncertainty": f"Observed against denoised {name} with 90 % intervals, and the variance of a new observation: "
+        "uncertainty": f"Observed against denoised {short} with 90 % intervals, and the variance of a new observation: "
                        f"{_percent(row['measurement_share'])} measurement, {_percent(row['latent_share'])} latent, "
                        f"{_percent(row['epistemic_share'])} decoder."}
 
@@ -301,19 +321,19 @@ def _element_pages(result, scores: Evaluation, folder: Path, progress: bool) -> 
         texts = _alternative_texts(result, name, scores)
         images = {kind: _image(data, folder / f"{mark}_{kind}.png", texts[kind])
                   for kind, data in _element_figures(result, name, scores).items()}
-        pages.append({"element": str(name), "anchor": mark, "images": images,
+        pages.append({"element": short_names(result.survey)[name], "anchor": mark, "images": images,
                       "unit": result.units.get(name, "")})
     return pages
 
 
 def _overview_images(model, result, scores: Evaluation, folder: Path) -> dict:
     """Pictures of all elements together, and of the training."""
-    shares = scores.uncertainty["measurement_share"].sort_values()
+    shares, names = scores.uncertainty["measurement_share"].sort_values(), short_names(result.survey)
     texts = {"variance": f"Variance of a new observation by element: measurement takes {_percent(shares.iloc[0])} "
-                         f"({shares.index[0]}) to {_percent(shares.iloc[-1])} ({shares.index[-1]}).",
+                         f"({names[shares.index[0]]}) to {_percent(shares.iloc[-1])} ({names[shares.index[-1]]}).",
              "nuggets": "Nugget shares of every element: " + _nugget_sentence(scores),
              "training": "Loss, held-out score and step size by epoch. " + _training_sentence(model)}
-    figures = {"variance": plot_uncertainty(result, scores=scores), "nuggets": plot_nuggets(scores),
+    figures = {"variance": plot_uncertainty(result, scores=scores), "nuggets": plot_nuggets(result, scores),
                "training": plot_training(result.history)}
     return {name: _image(picture_bytes(figure), folder / f"all_{name}.png", texts[name])
             for name, figure in figures.items()}
@@ -355,10 +375,10 @@ _style += """
 .scroll { overflow-x: auto; margin: 12px 0; }
 table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; line-height: 1.35; }
 caption { text-align: left; caption-side: top; padding: 0 0 8px; max-width: 92ch; }
-th { text-align: right; font-weight: 600; color: var(--soft); padding: 5px 12px; vertical-align: bottom;
+th { text-align: right; font-weight: 600; color: var(--soft); padding: 5px 9px; vertical-align: bottom;
   border-bottom: 1px solid var(--ink); }
 thead tr.groups th { text-align: center; color: var(--ink); border-bottom: 1px solid var(--line); }
-td { text-align: right; padding: 4px 12px; border-bottom: 1px solid #eceff1; white-space: nowrap; }
+td { text-align: right; padding: 4px 9px; border-bottom: 1px solid #eceff1; white-space: nowrap; }
 td.text, th.text { text-align: left; }
 tbody th { text-align: left; color: var(--ink); border-bottom: 1px solid #eceff1; position: sticky; left: 0;
   background: white; }
@@ -473,7 +493,7 @@ _tables = """
 <div class="scroll"><table>
 <caption>Nugget, partial sill ({{ "squared natural logarithms" if log else "squared units" }}) and effective range
 ({{ distance_unit }}) of fitted models, before and after. † A parameter stopped at a bound, or nothing could be fitted:
-take that row with care.</caption>
+take it with care. The signal has no nugget by definition.</caption>
 <thead><tr class="groups"><th></th>{% for layer in layers %}<th class="first" colspan="3">{{ layer }}</th>
 {% endfor %}</tr>
 <tr><th class="text">Element</th>{% for layer in layers %}<th class="first">nugget</th><th>partial sill</th><th>range</th>
@@ -489,7 +509,7 @@ Tukey's fences{% if log %}, of logarithms{% endif %}. A lognormal population has
 logarithms.</caption>
 <thead><tr class="groups"><th></th>{% for name in statistics %}<th class="first" colspan="2">{{ name }}</th>
 {% endfor %}</tr>
-<tr><th class="text">Element</th>{% for name in statistics %}<th class="first">observed</th><th>denoised</th>
+<tr><th class="text">Element</th>{% for name in statistics %}<th class="first">before</th><th>after</th>
 {% endfor %}</tr></thead><tbody>
 {% for row in distributions %}<tr><th>{{ row.element }}</th>{% for cell in row.cells %}
 <td{% if loop.index0 % 2 == 0 %} class="first"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
@@ -533,7 +553,7 @@ pictures in <code>figures/</code>, beside this page.</footer>
 </html>
 """
 _picture = """{% macro picture(image) %}<img src="{{ image.source }}" alt="{{ image.text }}" width="{{ image.width }}"
-height="{{ image.height }}" loading="lazy" decoding="async">{% endmacro %}"""
+height="{{ image.height }}">{% endmacro %}"""
 
 # %% ../../nbs/reporting/20_report.ipynb #dc20a849
 def _page() -> str:
