@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PPM_PER_UNIT', 'PROJECTED_NAMES', 'GEOGRAPHIC_NAMES', 'normalise_unit', 'element_unit', 'find_elements',
-           'find_coordinates', 'looks_geographic', 'parse_concentrations', 'refuse_duplicated']
+           'find_coordinates', 'looks_geographic', 'parse_concentrations', 'as_mapping', 'refuse_duplicated']
 
 # %% ../../nbs/survey/07_columns.ipynb #00000003
 import re
@@ -253,9 +253,28 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
             pd.DataFrame(censored, index=frame.index, columns=frame.columns))
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001b
+def as_mapping(given, argument):
+    """A dict from what a caller gave for each column; None is an empty one.
+
+    Parameters
+    ----------
+    given : mapping, pandas.Series or None
+    argument : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    dict
+    """
+    try:
+        return {} if given is None else dict(given)
+    except (TypeError, ValueError) as error:
+        raise SurveyError(f"{argument}={given!r}; expected a dict from column name to value, such as {argument}={{'Cu_ppm': ...}}.") from error
+
+# %% ../../nbs/survey/07_columns.ipynb #0000001c
 def _checked_limits(detection_limits):
     "Detection limits as a dict of positive floats; unknown ones (NaN) left out."
-    limits = {} if detection_limits is None else dict(detection_limits)
+    limits = as_mapping(detection_limits, "detection_limits")
     wrong = {column: limit for column, limit in limits.items()
              if not isinstance(limit, (int, float, np.number)) or np.isinf(limit) or limit <= 0}
     if wrong:
@@ -293,14 +312,14 @@ def _text_message(cells, text, strange):
     return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5', were "
             f"expected. {remedy} If the column is not an element, name the elements: elements=[...].")
 
-# %% ../../nbs/survey/07_columns.ipynb #0000001c
+# %% ../../nbs/survey/07_columns.ipynb #0000001d
 def _refuse_infinite(values, cells):
     infinite = np.isinf(values)
     if infinite.any():
         raise SurveyError(f"Column {cells.name!r}: infinite values in {name_rows(cells.index, infinite)}. Finite concentrations "
                           "were expected. Correct them, or leave the cells empty (NaN).")
 
-# %% ../../nbs/survey/07_columns.ipynb #0000001e
+# %% ../../nbs/survey/07_columns.ipynb #0000001f
 def _settle_negatives(values, censored, frame, negative_censored, limits):
     "Turn negative values into limits where the caller said so (in place); refuse them where nobody said anything."
     negative = values < 0
@@ -327,7 +346,7 @@ def _where(frame, mask, what):
     others = f", and in {len(columns) - 1} more column{'s' if len(columns) > 2 else ''}" if len(columns) > 1 else ""
     return f"Column {frame.columns[columns[0]]!r}: {what} in {name_rows(frame.index, mask[:, columns[0]])}{others}."
 
-# %% ../../nbs/survey/07_columns.ipynb #00000026
+# %% ../../nbs/survey/07_columns.ipynb #00000027
 def refuse_duplicated(names):
     """Raise a SurveyError when a column name occurs twice (empty names are ignored).
 

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from .columns import find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
 from .errors import SurveyError, missing_extra, name_columns, name_rows
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
 
@@ -67,6 +67,8 @@ def _read_text(path):
         frame = pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
     except UnicodeDecodeError as error:
         raise SurveyError(f"{path.name} is not encoded in UTF-8 (byte {error.start}). Save it as 'CSV UTF-8'.") from error
+    except OSError as error:
+        raise SurveyError(f"{path} cannot be opened ({error.strerror}). Check its permissions, and that no other program holds it.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SurveyError(f"{path.name} is not a table: {str(error).strip()}. Expected a header and rows of equal length.") from error
     # '<0,5' makes a column text, which read_csv leaves as it stands
@@ -229,7 +231,7 @@ def _chosen_elements(frame, elements, exclude, coordinates):
 
 def _check_limit_names(detection_limits, frame):
     "A misspelt column would leave its values uncensored without a word."
-    unknown = [name for name in (dict(detection_limits) if detection_limits is not None else {}) if name not in frame.columns]
+    unknown = [name for name in as_mapping(detection_limits, "detection_limits") if name not in frame.columns]
     if unknown:
         raise SurveyError(f"detection_limits names columns that the table does not have: {name_columns(unknown)}. "
                           f"The columns are {name_columns(frame.columns)}.")

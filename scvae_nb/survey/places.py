@@ -150,12 +150,15 @@ def as_crs(crs):
     pyproj.CRS or None
         None when `crs` is None.
     """
-    if crs is None or isinstance(crs, CRS):
-        return crs
+    if crs is None:
+        return None
     try:
-        return CRS.from_user_input(crs)
+        system = CRS.from_user_input(crs)
     except CRSError as error:
         raise SurveyError(f"The coordinate system {crs!r} is not known; expected something like 'EPSG:32635'.") from error
+    if system.is_geocentric or len(system.axis_info) < 2:
+        raise SurveyError(f"The coordinate system {system.name!r} has no easting and northing; expected a projected one, such as 'EPSG:32635'.")
+    return system
 
 
 def projected_target(to_crs):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .columns import find_elements, normalise_unit, parse_concentrations, refuse_duplicated
+from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
 from .errors import SurveyError, name_columns, name_rows
 from .files import SurveyReaders, import_geopandas
 from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
@@ -44,7 +44,7 @@ def _resolve_units(elements, units):
     "Unit of every element: as stated, else as the column name tells."
     if isinstance(units, str):
         return {element: normalise_unit(units) for element in elements}
-    stated = dict(units or {})
+    stated = as_mapping(units, "units")
     unknown = [name for name in stated if name not in elements]
     if unknown:
         raise SurveyError(f"units names elements that the survey does not have: {name_columns(unknown)}. "
@@ -192,7 +192,10 @@ def _select(survey, elements, rows):
                           f"{name_columns(survey.elements)}.")
     refuse_duplicated(elements)
     rows = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
-    positions = np.arange(survey.n_samples)[rows]
+    try:
+        positions = np.arange(survey.n_samples)[rows]
+    except IndexError as error:
+        raise SurveyError(f"rows must be a mask of {survey.n_samples} values, positions or a slice ({error}).") from error
     if not len(positions):
         raise SurveyError("The selection holds no samples. Check the mask given as rows.")
     whole = elements == survey.elements and np.array_equal(positions, np.arange(survey.n_samples))
