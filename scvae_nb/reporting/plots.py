@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['layer_colours', 'part_colours', 'part_names', 'map_percentiles', 'Picture', 'picture_bytes', 'format_number',
-           'short_names', 'element_label', 'map_unit', 'percentile_classes', 'uncertainty_factor', 'plot_map',
-           'plot_variogram', 'plot_nuggets', 'plot_distribution', 'plot_uncertainty', 'plot_training']
+           'short_names', 'element_label', 'unit_label', 'map_unit', 'percentile_classes', 'uncertainty_factor',
+           'plot_map', 'plot_variogram', 'plot_nuggets', 'plot_distribution', 'plot_uncertainty', 'plot_training']
 
 # %% ../../nbs/reporting/10_plots.ipynb #99a0a8f6
 import io
@@ -93,10 +93,14 @@ def short_names(survey) -> dict[str, str]:
 
 def element_label(survey, element: str) -> str:
     """Element with its unit, such as `zinc (ppm)`."""
-    unit = survey.units.get(element) or ""
-    unit = {"pct": "wt %"}.get(unit, unit)
-    short = short_names(survey)[element]
+    unit, short = unit_label(survey, element), short_names(survey)[element]
     return f"{short} ({unit})" if unit else short
+
+
+def unit_label(survey, element: str) -> str:
+    """Unit of an element as a reader writes it: `wt %` for pct, nothing if it is not known."""
+    unit = survey.units.get(element) or ""
+    return {"pct": "wt %"}.get(unit, unit)
 
 
 def map_unit(survey) -> tuple[float, str]:
@@ -349,7 +353,7 @@ def plot_nuggets(result, scores) -> Figure:
         One line per element, the largest observed nugget on top.
     """
     shares = 100 * scores.variograms["nugget_share"].unstack("layer").sort_values("observed")
-    figure = _new_figure(8.6, 1.4 + 0.22 * len(shares))
+    figure = _new_figure(*_overview_size(len(shares)))
     axes = figure.subplots()
     rows = np.arange(len(shares))
     axes.hlines(rows, shares["denoised_samples"], shares["observed"], color="#d0d0d0", linewidth=2.5)
@@ -365,7 +369,7 @@ def plot_nuggets(result, scores) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e8e8e8", linewidth=0.6)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside upper left", ncols=3, fontsize=8, frameon=False)
+    _legend_above(figure, len(shares))
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #db0a2d0a
@@ -388,7 +392,7 @@ def _draw_probability(axes, layers: dict[str, np.ndarray], log: bool) -> None:
         ordered = np.sort(values[np.isfinite(values)])
         score = norm.ppf((np.arange(len(ordered)) + 0.5) / len(ordered))
         axes.plot(score, ordered, marks[layer], markersize=2.6, color=layer_colours[layer], label=layer, alpha=0.7,
-                  markeredgewidth=0, rasterized=True)
+                  markeredgewidth=0)
     shares = np.array([0.001, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.999])
     axes.set_xticks(norm.ppf(shares), [f"{100 * share:g}" for share in shares])
     if log:
@@ -436,10 +440,19 @@ def plot_distribution(result, element: str, scores=None) -> Figure:
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #25b7f898
+def _overview_size(n_elements: int) -> tuple[float, float]:
+    """Size of a picture with one line per element, in inches: wide for few, half a page wide for many."""
+    return (9.2 if n_elements <= 12 else 5.0), 1.3 + 0.2 * n_elements
+
+
+def _legend_above(figure: Figure, n_elements: int) -> None:
+    figure.legend(loc="outside upper left", ncols=3 if n_elements <= 12 else 1, fontsize=8, frameon=False)
+
+
 def _plot_shares(layers, names: dict[str, str]) -> Figure:
     shares = uncertainty_table(layers).sort_values("measurement_share")
     shares = shares.rename(columns={"measurement_share": "aleatoric", "latent_share": "latent", "epistemic_share": "epistemic"})
-    figure = _new_figure(8.6, 1.4 + 0.22 * len(shares))
+    figure = _new_figure(*_overview_size(len(shares)))
     axes = figure.subplots()
     left = np.zeros(len(shares))
     for kind, colour in part_colours.items():
@@ -451,7 +464,7 @@ def _plot_shares(layers, names: dict[str, str]) -> Figure:
     axes.margins(y=0.01)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper left", ncols=3, fontsize=8, frameon=False)
+    _legend_above(figure, len(shares))
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #e8bb7d14
@@ -459,13 +472,14 @@ def _draw_shrinkage(axes, layers, element: str, censored: np.ndarray) -> None:
     """Observed against denoised with 90 % intervals; the distance to the diagonal is what was called noise."""
     observed, denoised, lower, upper = (frame[element].to_numpy() for frame in (layers.observed, layers.denoised,
                                                                                 layers.lower, layers.upper))
-    faint = 0.35 if len(observed) < 1000 else 0.1
-    axes.vlines(observed, lower, upper, color=layer_colours["denoised"], linewidth=0.7, alpha=faint, rasterized=True)
-    axes.plot(observed[~censored], denoised[~censored], "o", markersize=3 if faint > 0.2 else 1.6, markeredgewidth=0,
-              color=layer_colours["denoised"], rasterized=True, label="sample with 90 % interval")
+    barred = np.unique(np.linspace(0, len(observed) - 1, 600).astype(int))  # more bars would be a smear
+    few = len(barred) == len(observed)
+    axes.vlines(observed[barred], lower[barred], upper[barred], color=layer_colours["denoised"], linewidth=0.7, alpha=0.35)
+    axes.plot(observed[~censored], denoised[~censored], "o", markersize=3 if few else 1.6, markeredgewidth=0,
+              color=layer_colours["denoised"], label="sample, 90 % interval" + ("" if few else " of 600"))
     if censored.any():
         axes.plot(observed[censored], denoised[censored], "v", markersize=3.5, color=layer_colours["signal"],
-                  markeredgewidth=0, rasterized=True, label="below detection (at half its limit)")
+                  markeredgewidth=0, label="below detection (at half its limit)")
     ends = [np.nanmin([observed, denoised]), np.nanmax([observed, denoised])]
     axes.plot(ends, ends, color=_ink, linewidth=0.8, linestyle="--", label="no change")
     if layers.log:

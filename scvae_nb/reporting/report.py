@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
 from .plots import (format_number, map_unit, picture_bytes, plot_distribution, plot_map,
-                                      plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names)
+                                      plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
 
 # %% ../../nbs/reporting/20_report.ipynb #7f1d6a62
 def _percent(share: float) -> str:
@@ -104,7 +104,7 @@ def _closure_sentence(scores: Evaluation) -> str:
 def _training_sentence(model) -> str:
     if model.converged_:
         return f"The fit converged after {_count(model.n_epochs_, 'epoch')}."
-    return (f"THE FIT DID NOT CONVERGE within {_count(model.n_epochs_, 'epoch')}; take every number here as provisional "
+    return (f"The fit did not converge within {_count(model.n_epochs_, 'epoch')}: take every number here as provisional, "
             "and fit again with more epochs.")
 
 
@@ -120,7 +120,8 @@ def summary_sentences(model, result, scores: Evaluation) -> list[str]:
     scores = _shortly_named(scores, result.survey)
     log, table = scores.layers.log, scores.uncertainty
     lines = [*_noise_sentences(table, log), _nugget_sentence(scores), _closure_sentence(scores),
-             _sureness_sentence(table, log), _change_sentence(scores, log), _training_sentence(model)]
+             _sureness_sentence(table, log), _change_sentence(scores, log)]
+    lines += [_training_sentence(model)] if model.converged_ else []  # otherwise it stands above the summary
     return [line for line in lines if line]
 
 # %% ../../nbs/reporting/20_report.ipynb #eca9dd6b
@@ -196,7 +197,7 @@ def _overview_rows(result, scores: Evaluation) -> list[dict]:
     spread = table["interval_ratio"] if scores.layers.log else table["interval_width"] / 2
     share = {name: 100 * mask.mean() for name, mask in (("censored", survey.censored), ("missing", survey.missing))}
     anchors, names = _anchors(result.elements), short_names(survey)
-    return [{"element": names[name], "anchor": anchors[name], "unit": survey.units.get(name, "") or "–",
+    return [{"element": names[name], "anchor": anchors[name], "unit": unit_label(survey, name) or "–",
              "censored": f"{share['censored'][name]:.0f}" if share["censored"][name] else "–",
              "missing": f"{share['missing'][name]:.0f}" if share["missing"][name] else "–",
              "observed": format_number(median.loc[name, "observed"]),
@@ -246,7 +247,7 @@ def _distribution_rows(result, scores: Evaluation) -> list[dict]:
 def _change_rows(result, scores: Evaluation) -> list[dict]:
     """The values that denoising changed most."""
     names = short_names(result.survey)
-    return [{"sample": str(row["sample"]), "element": names[row["element"]], "unit": result.units.get(row["element"], ""),
+    return [{"sample": str(row["sample"]), "element": names[row["element"]], "unit": unit_label(result.survey, row["element"]),
              "observed": format_number(row["observed"]), "denoised": format_number(row["denoised"]),
              "interval": f"{format_number(row['lower'])} – {format_number(row['upper'])}",
              "size": f"{row['standardised_change']:+.1f}"} for _, row in scores.changes.iterrows()]
@@ -286,7 +287,7 @@ def _alternative_texts(result, name: str, scores: Evaluation) -> dict[str, str]:
     return {
         "map": f"Four maps of {short}: observed, denoised, signal, and the 90 % interval of the denoised value. "
                f"Median observed {format_number(shape.loc['observed', 'median'])}, "
-               f"denoised {format_number(shape.loc['denoised', 'median'])} {result.units.get(name, '')}.",
+               f"denoised {format_number(shape.loc['denoised', 'median'])} {unit_label(result.survey, name)}.",
         "variogram": f"Variograms of {short}: nugget share {_percent(fits.loc['observed', 'nugget_share'])} observed, "
                      f"{_percent(fits.loc['denoised_samples', 'nugget_share'])} in samples of the denoised values; "
                      f"range of the observed {format_number(reach)} {unit}.",
@@ -322,7 +323,7 @@ def _element_pages(result, scores: Evaluation, folder: Path, progress: bool) -> 
         images = {kind: _image(data, folder / f"{mark}_{kind}.png", texts[kind])
                   for kind, data in _element_figures(result, name, scores).items()}
         pages.append({"element": short_names(result.survey)[name], "anchor": mark, "images": images,
-                      "unit": result.units.get(name, "")})
+                      "unit": unit_label(result.survey, name)})
     return pages
 
 
@@ -385,13 +386,14 @@ tbody th { text-align: left; color: var(--ink); border-bottom: 1px solid #eceff1
 tbody tr:hover > * { background: var(--ground); }
 td.first, th.first { border-left: 1px solid var(--line); }
 figure { margin: 18px 0 26px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 0 20px; }
 img { max-width: 100%; height: auto; display: block; }
 details { border: 1px solid var(--line); border-radius: 8px; margin: 10px 0; padding: 0 20px; scroll-margin-top: 12px; }
 details > summary { cursor: pointer; padding: 10px 0; font-weight: 650; }
 details > summary .note { font-weight: 400; margin-left: 10px; }
 details[open] > summary { border-bottom: 1px solid var(--line); margin-bottom: 12px; }
 footer { border-top: 1px solid var(--line); margin-top: 60px; padding: 18px 0 40px; }
-@media (max-width: 620px) { main, header > div { padding: 0 16px; } dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 8px; } }
+@media (max-width: 620px) { main, header > div { padding: 0 16px; } .pair { grid-template-columns: 1fr; } dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 8px; } }
 @media print { header { background: none; } details, figure, tr { break-inside: avoid; } nav.chips { display: none; }
   body { font-size: 10.5pt; } h2 { break-after: avoid; } }
 """
@@ -419,8 +421,7 @@ _head = """<!DOCTYPE html>
 
 _words = """
 <h2 id="summary">Summary</h2>
-{% if not converged %}<p class="warning"><b>The fit did not converge.</b> Take every number here as provisional, and fit
-again with more epochs.</p>{% endif %}
+{% if not converged %}<p class="warning"><b>Provisional.</b> {{ training }}</p>{% endif %}
 <ul class="findings">
 {% for line in summary %}<li>{{ line }}</li>
 {% endfor %}</ul>
@@ -460,10 +461,13 @@ and multiplied by it.{% else %}The interval is the half width of the 90 % interv
 <td>{{ row.noise }}</td><td class="first">{{ row.spread }}</td><td class="first">{{ row.before }}</td>
 <td>{{ row.after }}</td></tr>
 {% endfor %}</tbody></table></div>
-<figure>{{ picture(images.nuggets) }}<figcaption>Nugget as a share of the sill. Grey: observed. Blue: samples of the
-denoised values, which keep micro-scale geology. Orange: signal, which has none.</figcaption></figure>
+<div class="{{ "stack" if pages | length <= 12 else "pair" }}">
+<figure>{{ picture(images.nuggets) }}<figcaption>Nugget as a share of the sill of fitted variograms. Circles: observed.
+Squares: samples of the denoised values, which keep micro-scale geology. Triangles: signal; it is continuous, and what its
+fit calls a nugget is variation within the shortest lags.</figcaption></figure>
 <figure>{{ picture(images.variance) }}<figcaption>Where the doubt about a new observation of the same sample comes from:
 the measurement itself, the state of the site, or the decoder that was learnt.</figcaption></figure>
+</div>
 """
 
 # %% ../../nbs/reporting/20_report.ipynb #25dd4a0a
@@ -493,7 +497,7 @@ _tables = """
 <div class="scroll"><table>
 <caption>Nugget, partial sill ({{ "squared natural logarithms" if log else "squared units" }}) and effective range
 ({{ distance_unit }}) of fitted models, before and after. † A parameter stopped at a bound, or nothing could be fitted:
-take it with care. The signal has no nugget by definition.</caption>
+take it with care.</caption>
 <thead><tr class="groups"><th></th>{% for layer in layers %}<th class="first" colspan="3">{{ layer }}</th>
 {% endfor %}</tr>
 <tr><th class="text">Element</th>{% for layer in layers %}<th class="first">nugget</th><th>partial sill</th><th>range</th>
