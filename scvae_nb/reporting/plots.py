@@ -544,7 +544,7 @@ def plot_training(model_or_history) -> Figure:
     Returns
     -------
     Figure
-        Three panels over the epochs; the epoch with the best held-out score is marked.
+        Three panels over the epochs; the epoch with the lowest held-out score is marked.
     """
     history = getattr(model_or_history, "history_", getattr(model_or_history, "history", model_or_history))
     figure = _new_figure(11.5, 3.1)
@@ -559,7 +559,7 @@ def plot_training(model_or_history) -> Figure:
     if history["held_out"].notna().any():
         best = history.loc[history["held_out"].idxmin()]
         middle.plot(best["epoch"], best["held_out"], "o", color=_ink, markersize=5)
-        middle.annotate(f"best: epoch {best['epoch']:.0f}", (best["epoch"], best["held_out"]), fontsize=8,
+        middle.annotate(f"lowest: epoch {best['epoch']:.0f}", (best["epoch"], best["held_out"]), fontsize=8,
                         xytext=(0.97, 0.94), textcoords="axes fraction", ha="right", va="top",
                         arrowprops={"arrowstyle": "-", "color": _faint, "linewidth": 0.8})
     _dress(right, "Steps", "epoch", "gradient norm")
