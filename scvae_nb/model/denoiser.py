@@ -95,7 +95,7 @@ class SCVAE(BaseEstimator):
 
     def fit(self, survey, y=None, coordinates=None):
         """Learn the model from a survey; see `fit_model`."""
-        return fit_model(self, as_survey(survey, coordinates))
+        return fit_model(self, as_survey(survey, coordinates, allow_negative=self.transform_name is None))
 
     def denoise(self, survey=None, statistic="median", coordinates=None):
         """Denoise the fitted survey, or another with the same elements; returns a `DenoisedSurvey`. See `denoise_survey`."""
@@ -115,14 +115,14 @@ class SCVAE(BaseEstimator):
         return restore_model(cls, *read_model(path))
 
 # %% ../../nbs/model/60_denoiser.ipynb #a6ed9a1a
-def as_survey(data, coordinates=None):
-    """A Survey from a Survey, a GeoDataFrame, or a table or array of values with coordinates (n, 2)."""
+def as_survey(data, coordinates=None, allow_negative=False):
+    """A Survey from a Survey, a GeoDataFrame, or values with coordinates (n, 2); negative values only where they are not concentrations."""
     if isinstance(data, Survey):
         return data
     if coordinates is not None:
-        return Survey(data, coordinates)
+        return Survey(data, coordinates, allow_negative=allow_negative)
     if hasattr(data, "geometry"):
-        return Survey.from_geodataframe(data)
+        return Survey.from_geodataframe(data, allow_negative=allow_negative)
     raise SurveyError(f"a {type(data).__name__} without coordinates was given; expected a Survey, a GeoDataFrame, "
                       "or values with coordinates=(n, 2) map coordinates.")
 
@@ -293,7 +293,8 @@ def _strength(model, name):
 def _posterior(model, survey, coordinates):
     """Posterior of a fitted model on a survey (default: the fitted one), and that survey with the model's elements."""
     check_fitted(model)
-    survey = model.survey_ if survey is None else _check_same_elements(model, as_survey(survey, coordinates))
+    survey = model.survey_ if survey is None else _check_same_elements(
+        model, as_survey(survey, coordinates, allow_negative=model.transform_name is None))
     values = model.scaler_.transform(_model_scale(survey, model.transform_))
     data = _site_data(model, values, survey, _DENOISE_NEIGHBOURS)
     return survey, Posterior(model.network_, data.to(next(model.network_.parameters()).device), model.random_state)
@@ -361,7 +362,7 @@ def restore_model(cls, settings, arrays):
     values = pd.DataFrame(arrays["survey_values"], index=index, columns=settings["elements"])
     model.survey_ = Survey(values, arrays["survey_coordinates"], crs=settings["crs"], units=settings["units"], name=settings["name"],
                            censored=pd.DataFrame(arrays["survey_censored"], index=index, columns=settings["elements"]),
-                           coordinate_names=tuple(settings["coordinate_names"]))
+                           coordinate_names=tuple(settings["coordinate_names"]), allow_negative=model.transform_name is None)
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
     model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
     model.history_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"])
