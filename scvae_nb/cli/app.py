@@ -318,8 +318,8 @@ _Seed = Annotated[int, _option("Seed of the random numbers: same seed, same resu
 def denoise(output: _Output, file: _File = None, example: _Example = None, force: _Force = False,
             quiet: _Quiet = False, easting: _Easting = None, northing: _Northing = None, crs: _Crs = None,
             to_crs: _ToCrs = None, elements: _Elements = None, units: _Units = None, sheet: _Sheet = None,
-            negative_censored: _Negative = False,
-            allow_negative: _AllowNegative = False, exclude: _Exclude = None, detection_limits: _Limits = None, transform: _Transform = TransformName.log,
+            negative_censored: _Negative = False, allow_negative: _AllowNegative = False, exclude: _Exclude = None,
+            detection_limits: _Limits = None, transform: _Transform = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: _Prior = PriorName.gp,
             n_spatial: _Spatial = 6, n_microscale: _Microscale = 4, epochs: _Epochs = None,
             statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:

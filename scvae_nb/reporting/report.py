@@ -42,8 +42,8 @@ def _span(values, show) -> str:
 
 
 def _relative_error(sd: float) -> str:
-    """A standard deviation of logarithms as the relative error it stands for."""
-    return f"±{100 * np.expm1(sd):.0f} %"
+    """A standard deviation of natural logarithms as the relative standard deviation of a lognormal error."""
+    return f"{100 * np.sqrt(np.expm1(sd**2)):.0f} %"
 
 # %% ../../nbs/reporting/20_report.ipynb #bd02b272
 def _noise_sentences(table: pd.DataFrame, log: bool) -> list[str]:
@@ -53,7 +53,7 @@ def _noise_sentences(table: pd.DataFrame, log: bool) -> list[str]:
              f"of the observed values" + (" in logarithms" if log else "")
              + (f": most in {share.idxmax()}, least in {share.idxmin()}." if several else ".")]
     if log:
-        lines.append(f"As the relative error of one determination that is {_span(error, _relative_error)}.")
+        lines.append(f"As the relative standard deviation of one determination that is {_span(error, _relative_error)}.")
     return lines
 
 
@@ -442,8 +442,8 @@ keep the second; the signal keeps neither.</p>
 _overview = """
 <h2 id="overview">All elements</h2>
 <div class="scroll"><table>
-<caption>Measurement error as the model found it, and what it means for the denoised values. The error is one standard
-deviation of a single determination{% if log %}, as a relative error{% else %}, in units of the element{% endif %};
+<caption>Measurement error as the model found it, and what it means for the denoised values. The error is the {% if log %}relative
+{% endif %}standard deviation of a single determination{% if not log %}, in units of the element{% endif %};
 noise is its variance as a share of the observed variance{% if log %} of logarithms{% endif %}.
 {% if log %}The interval is a factor: with a probability of 90 % the true value lies between the denoised value divided
 and multiplied by it.{% else %}The interval is the half width of the 90 % interval.{% endif %}</caption>
