@@ -223,11 +223,9 @@ def check_values(survey, transform: Optional[str]) -> None:
 def describe_survey(survey, source: str) -> str:
     """One line on what was read."""
     listed = ", ".join(map(str, survey.elements[:8])) + (", ..." if survey.n_elements > 8 else "")
-    cells = survey.n_samples * survey.n_elements
-    shares = [f"{100 * mask.to_numpy().sum() / cells:.2g} % {word}" for mask, word in
-              ((survey.censored, "below detection"), (survey.missing, "not analysed")) if mask.to_numpy().any()]
-    return (f"Read {source}: {survey.n_samples:,} samples, {survey.n_elements} elements ({listed})"
-            + (f"; {', '.join(shares)} of the cells" if shares else ""))
+    counts = {"below detection": int(survey.censored.to_numpy().sum()), "missing": int(survey.missing.to_numpy().sum())}
+    return "; ".join([f"Read {source}: {survey.n_samples:,} samples, {survey.n_elements} elements ({listed})",
+                      *(f"{count:,} cells {word}" for word, count in counts.items() if count)])
 
 # %% ../../nbs/cli/10_app.ipynb #5dd4f62d
 def write_run(model, result, scratch: Path, settings: dict, seconds: float, quiet: bool) -> None:
