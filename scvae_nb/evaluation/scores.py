@@ -31,7 +31,7 @@ def _tukey_outliers(values: np.ndarray) -> np.ndarray:
     reach = 1.5 * (upper - lower)
     return ((values < lower - reach) | (values > upper + reach)).sum(axis=0)
 
-
+# %% ../../nbs/evaluation/10_scores.ipynb #cbc7bf79
 def distribution_statistics(frame: pd.DataFrame) -> pd.DataFrame:
     """Shape of the distribution of each element.
 
@@ -289,7 +289,7 @@ class Evaluation:
     def _repr_html_(self) -> str:
         return self.summary().to_html(float_format="{:.3g}".format)
 
-
+# %% ../../nbs/evaluation/10_scores.ipynb #f8874e65
 def evaluate(survey, result, random_state: int = 0, n_draws: int = 10, max_samples: int = 2000) -> Evaluation:
     """Judge a denoised survey by variograms, closure, distributions and uncertainty.
 

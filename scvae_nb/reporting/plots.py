@@ -305,7 +305,7 @@ def _draw_closure(axes, curves, divisor: float, error: float) -> None:
     axes.plot(lag / divisor, mean_of_draws(curves) + error**2, color=_ink, linewidth=1, linestyle=":",
               label="denoised + measurement variance")
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #5512e706
 def plot_variogram(result, element: str, scores=None) -> Figure:
     """Variograms of observed, denoised and signal values of one element.
 

@@ -100,7 +100,7 @@ def _closure_sentence(scores: Evaluation) -> str:
     return (f"The books do not balance for {_listing(off.index)}: denoised variation plus measurement error adds up to "
             f"{_span(off, _percent)} of the observed variation instead of 100 %. Treat their variance split with care.")
 
-
+# %% ../../nbs/reporting/20_report.ipynb #bbc57de1
 def _training_sentence(model) -> str:
     if model.converged_:
         return f"The fit converged after {_count(model.n_epochs_, 'epoch')}."
@@ -206,7 +206,7 @@ def _overview_rows(result, scores: Evaluation) -> list[dict]:
              "before": f"{100 * nugget.loc[name, 'observed']:.0f}",
              "after": f"{100 * nugget.loc[name, 'denoised_samples']:.0f}"} for name in result.elements]
 
-
+# %% ../../nbs/reporting/20_report.ipynb #e5c40fc1
 def _parts_at_bound(fit: pd.Series, layer: str) -> set[str]:
     """Which of nugget, partial sill and range stopped at a bound; a signal without nugget is as it should be."""
     reason = str(fit["at_bound"])
@@ -230,7 +230,7 @@ def _variogram_rows(result, scores: Evaluation) -> list[dict]:
         rows.append({"element": names[name], "cells": cells})
     return rows
 
-
+# %% ../../nbs/reporting/20_report.ipynb #ef465f81
 def _distribution_rows(result, scores: Evaluation) -> list[dict]:
     """One row per element: median, spread, shape and outliers, observed beside denoised."""
     log = scores.layers.log
