@@ -36,9 +36,15 @@ def _listing(names, most: int = 6) -> str:
 
 
 def _span(values, show) -> str:
-    """Median and range of some numbers: `12 % (5 % to 40 %)`."""
-    low, middle, high = show(np.nanmin(values)), show(np.nanmedian(values)), show(np.nanmax(values))
-    return middle if low == high else f"{middle} (between {low} and {high}, depending on the element)"
+    """Median and spread of some numbers: `12 % (between 5 % and 40 %, depending on the element)`.
+
+    Of more than a dozen elements the spread is that of the middle four fifths.
+    """
+    many = len(values) > 12
+    low, middle, high = (show(value) for value in np.nanpercentile(values, (10, 50, 90) if many else (0, 50, 100)))
+    if low == high:
+        return middle
+    return f"{middle} (between {low} and {high}{' for most elements' if many else ', depending on the element'})"
 
 
 def _relative_error(sd: float) -> str:
@@ -138,8 +144,8 @@ def limit_sentences(result, scores: Evaluation) -> list[str]:
              "90 % intervals held the truth in about 80 % of the cases.",
              "Signal and denoised values are estimates at the sampled places; this page says nothing about places "
              "between them."]
-    return lines + [line for line in (_censored_words(survey), _missing_words(survey), _place_words(survey),
-                                      _bound_words(scores)) if line]
+    return lines + [line for line in (_censored_words(survey), _floor_words(survey), _missing_words(survey),
+                                      _place_words(survey), _bound_words(scores)) if line]
 
 
 def _statistic_words(result) -> str:
@@ -158,6 +164,18 @@ def _censored_words(survey) -> str:
     return (f"{_count(count, 'value')} below detection: " + _censored_treatment
             + (f" More than half of {_listing(heavy)} is below detection; its denoised values are mostly the model's."
                if len(heavy) else ""))
+
+
+def _floor_words(survey) -> str:
+    """A warning of values that look like an unmarked detection limit: many samples at exactly the lowest value."""
+    values = survey.values.mask(survey.censored)
+    share = values.eq(values.min()).sum() / values.notna().sum()
+    floors = share[share > 0.1].sort_values(ascending=False).rename(index=short_names(survey))
+    if floors.empty:
+        return ""
+    return (f"Over 10 % of the values of {_listing(floors.index)} equal the lowest one (up to {_percent(floors.iloc[0])}). "
+            "That looks like a detection limit, or half of one, that nobody marked; the model took it for a measurement. "
+            "State the limits when reading the survey (detection_limits), or leave such elements out.")
 
 
 def _missing_words(survey) -> str:
@@ -188,6 +206,10 @@ def _bound_words(scores: Evaluation) -> str:
 _layer_titles = {"observed": "Observed", "denoised_samples": "Denoised (posterior samples)", "signal": "Signal"}
 
 
+def _cell_share(percent: float) -> str:
+    return "–" if percent == 0 else "<1" if percent < 0.5 else f"{percent:.0f}"
+
+
 def _overview_rows(result, scores: Evaluation) -> list[dict]:
     """One row per element of the table at the head of the report."""
     survey, table = result.survey, scores.uncertainty
@@ -198,8 +220,7 @@ def _overview_rows(result, scores: Evaluation) -> list[dict]:
     share = {name: 100 * mask.mean() for name, mask in (("censored", survey.censored), ("missing", survey.missing))}
     anchors, names = _anchors(result.elements), short_names(survey)
     return [{"element": names[name], "anchor": anchors[name], "unit": unit_label(survey, name) or "–",
-             "censored": f"{share['censored'][name]:.0f}" if share["censored"][name] else "–",
-             "missing": f"{share['missing'][name]:.0f}" if share["missing"][name] else "–",
+             "censored": _cell_share(share["censored"][name]), "missing": _cell_share(share["missing"][name]),
              "observed": format_number(median.loc[name, "observed"]),
              "denoised": format_number(median.loc[name, "denoised"]), "error": error(table.loc[name, "measurement_sd"]),
              "noise": f"{100 * table.loc[name, 'noise_share']:.0f}", "spread": format_number(spread[name]),
@@ -449,11 +470,11 @@ noise is its variance as a share of the observed variance{% if log %} of logarit
 and multiplied by it.{% else %}The interval is the half width of the 90 % interval.{% endif %}</caption>
 <thead>
 <tr class="groups"><th></th><th class="first" colspan="3">Data</th><th class="first" colspan="2">Median</th>
-<th class="first" colspan="2">Measurement</th><th class="first">Denoised</th>
+<th class="first" colspan="2">Measurement</th><th class="first">90 % interval</th>
 <th class="first" colspan="2">Nugget, % of sill</th></tr>
 <tr><th class="text">Element</th><th class="first text">unit</th><th>below detection %</th><th>missing %</th>
 <th class="first">observed</th><th>denoised</th><th class="first">error</th><th>noise %</th>
-<th class="first">90 % interval {{ "×/÷" if log else "±" }}</th><th class="first">observed</th><th>denoised</th></tr>
+<th class="first">{{ "denoised ×/÷" if log else "denoised ±" }}</th><th class="first">observed</th><th>denoised</th></tr>
 </thead><tbody>
 {% for row in overview %}<tr><th><a href="#map-{{ row.anchor }}">{{ row.element }}</a></th>
 <td class="first text">{{ row.unit }}</td><td>{{ row.censored }}</td><td>{{ row.missing }}</td>
