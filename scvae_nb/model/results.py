@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYERS', 'STATISTICS', 'KINDS', 'summarise_batch', 'gather_summaries', 'DenoisedSurvey', 'estimate_layer',
            'standard_deviation', 'posterior_sample', 'posterior_interval', 'result_table', 'result_geodataframe',
-           'result_dataset', 'save_result']
+           'result_dataset', 'result_inference_data', 'save_result']
 
 # %% ../../nbs/model/50_results.ipynb #6e3550ec
 import json
@@ -141,6 +141,10 @@ class DenoisedSurvey:
     def to_xarray(self, level=0.9):
         """All results as an xarray.Dataset with dimensions sample and element; see `result_dataset`."""
         return result_dataset(self, level)
+
+    def to_inference_data(self, n_draws=100, random_state=0):
+        """Draws and data as an ArviZ InferenceData; see `result_inference_data`."""
+        return result_inference_data(self, n_draws, random_state)
 
     def save(self, path, force=False):
         """Write all results to .csv, .parquet, .gpkg or .nc; see `save_result`."""
@@ -317,6 +321,29 @@ def result_dataset(result, level=0.9):
                       model=json.dumps(result.model_summary, default=str))
     return xarray.Dataset(variables, attrs=attributes,
                           coords=dict(sample=np.asarray(labels), element=list(result.elements), unit=("element", units), **places))
+
+# %% ../../nbs/model/50_results.ipynb #b73579cb
+def result_inference_data(result, n_draws=100, random_state=0):
+    """Draws and data in the container that ArviZ's plots and statistics take.
+
+    Parameters
+    ----------
+    result : DenoisedSurvey
+    n_draws, random_state : int
+
+    Returns
+    -------
+    arviz.InferenceData
+        `posterior` with signal and denoised, `posterior_predictive` and `observed_data` with observed; dimensions (chain, draw,
+        sample, element), original units, one chain: the draws are independent.
+    """
+    import arviz
+
+    draws = {layer: result.sample(n_draws, layer, random_state)[None] for layer in LAYERS}
+    return arviz.from_dict(posterior={layer: draws[layer] for layer in LAYERS[:2]}, posterior_predictive={"observed": draws["observed"]},
+                           observed_data={"observed": result.survey.values.to_numpy()},
+                           coords=dict(sample=np.asarray(result.index.astype(str), dtype=str), element=list(result.elements)),
+                           dims=dict.fromkeys(LAYERS, ["sample", "element"]))
 
 # %% ../../nbs/model/50_results.ipynb #936d99b4
 def _write_csv(result, path):
