@@ -49,10 +49,19 @@ def picture_bytes(figure: _Picture, dpi: int = 110) -> bytes:
     return data.getvalue()
 
 
-def _new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
+def _new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
     figure = _Picture(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _new_panels(width: float, height: float, count: int, right: float = 0.15):
+    """A figure and a row of axes with fixed margins in inches: much quicker than a layout that measures every text."""
+    figure = _new_figure(width, height, layout=None)
+    panels = figure.subplots(1, count, gridspec_kw={
+        "left": 0.75 / width, "right": 1 - right / width, "bottom": 0.55 / height, "top": 1 - 0.35 / height,
+        "wspace": 0.75 / (width / count - 0.9)}, squeeze=False)
+    return figure, panels[0]
 
 
 def _dress(axes, title: str = "", x_label: str = "", y_label: str = "") -> None:
@@ -183,7 +192,7 @@ def _draw_observed(axes, xy, values, censored, area: float, **style):
                                     edgecolors="#00000066", label="below detection", **style))
     drawn = _draw_sites(axes, xy[measured], values[measured], area, **style)
     if handles:
-        legend = axes.figure.legend(handles=handles, fontsize=8, loc="outside upper right", ncols=2, frameon=False)
+        legend = axes.figure.legend(handles=handles, fontsize=8, loc="upper right", ncols=2, frameon=False)
         for mark in legend.legend_handles:
             mark.set_color("#555555")
     return drawn
@@ -195,48 +204,72 @@ def uncertainty_factor(layers):
     return (layers.upper / layers.lower) ** 0.5 if layers.log else (layers.upper - layers.lower) / 2
 
 # %% ../../nbs/reporting/10_plots.ipynb #ddf7fbfb
-def _map_axes(survey, figure, shape: tuple[int, int], titles: list[str]):
-    """A grid of maps with equal scales on both axes; coordinates are labelled on the outer maps only."""
+def _map_panels(survey):
+    """A figure with four equal maps, from the shape of the area: in a row, or two by two where it is wide.
+
+    Returns the figure, the maps, the coordinates in the unit of the map, and the width of a map in inches.
+    """
     divisor, unit = map_unit(survey)
-    grid = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
-    for panel, title in zip(grid.ravel(), titles):
-        _dress(panel, title)
-        panel.set_facecolor(_ground)
-        panel.set_aspect("equal")
-        panel.spines[:].set_visible(False)
-        panel.xaxis.set_major_locator(MaxNLocator(3))
-        panel.yaxis.set_major_locator(MaxNLocator(4))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.tick_params(length=2)
+    xy = survey.coordinates / divisor
+    extent = np.maximum(np.ptp(xy, axis=0), 1e-9) * 1.08
+    ratio = float(np.clip(extent[1] / extent[0], 0.3, 3.0))
+    rows, columns = (1, 4) if ratio >= 0.8 else (2, 2)
+    width = min((12 - 1.0 - 0.18 * (columns - 1)) / columns, 5.6 / ratio)
+    height = width * ratio
+    size = np.array([1.0 + columns * width + 0.18 * (columns - 1), 0.68 + rows * height + 0.35 * (rows - 1) + 1.32])
+    figure = _new_figure(*size, layout=None)
+    panels = []
+    for row in range(rows):
+        for column in range(columns):
+            corner = [0.85 + column * (width + 0.18), 1.32 + (rows - 1 - row) * (height + 0.35)]
+            panels.append(figure.add_axes([*(corner / size), width / size[0], height / size[1]]))
+            _dress_map(panels[-1], xy, ratio, outer=(column == 0, row == rows - 1))
+    _name_map_axes(survey, panels, rows, columns, unit)
+    return figure, panels, xy, width
+
+
+def _dress_map(panel, xy: np.ndarray, ratio: float, outer: tuple[bool, bool]) -> None:
+    """Equal scales, the same area in every map, coordinates on the outer maps only."""
+    centre, extent = (xy.min(axis=0) + xy.max(axis=0)) / 2, np.maximum(np.ptp(xy, axis=0), 1e-9) * 1.08
+    half = np.array([max(extent[0], extent[1] / ratio), max(extent[1], extent[0] * ratio)]) / 2
+    _dress(panel)
+    panel.set(xlim=centre[0] + half[0] * np.array([-1, 1]), ylim=centre[1] + half[1] * np.array([-1, 1]),
+              facecolor=_ground, aspect="equal")
+    panel.spines[:].set_visible(False)
+    for axis, limits, count in ((panel.xaxis, panel.get_xlim(), 3), (panel.yaxis, panel.get_ylim(), 5)):
+        inner = np.array(limits) + 0.13 * np.ptp(limits) * np.array([1, -1])  # labels at the rim would touch the next map
+        ticks = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(*inner)
+        axis.set_ticks([tick for tick in ticks if inner[0] <= tick <= inner[1]])
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.tick_params(length=2, labelleft=outer[0], labelbottom=outer[1])
+
+
+def _name_map_axes(survey, panels, rows: int, columns: int, unit: str) -> None:
     names = [str(name).removesuffix("_km").removesuffix("_m") for name in survey.coordinate_names]
-    for panel in grid[-1]:
+    for panel in panels[(rows - 1) * columns:]:
         panel.set_xlabel(f"{names[0]} ({unit})", fontsize=8)
-    for panel in grid[:, 0]:
+    for panel in panels[::columns]:
         panel.set_ylabel(f"{names[1]} ({unit})", fontsize=8)
-    return grid.ravel(), survey.coordinates / divisor
-
-
-def _map_shape(survey) -> tuple[tuple[int, int], float, float]:
-    """Rows and columns of the four maps, and the size of the figure in inches, from the shape of the area."""
-    width, height = np.maximum(np.ptp(survey.coordinates, axis=0), 1e-9)
-    ratio = float(np.clip(height / width, 0.3, 3.0))
-    if ratio >= 0.8:
-        return (1, 4), 12.0, min(2.55 * ratio, 6.0) + 1.55
-    return (2, 2), 12.0, 2 * 5.4 * ratio + 1.9
 
 # %% ../../nbs/reporting/10_plots.ipynb #741184be
+def _bar_axes(figure, panels):
+    """Axes for a colour bar below `panels`, as wide as they are together."""
+    boxes = [panel.get_position() for panel in panels]
+    left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
+    height = figure.get_figheight()
+    return figure.add_axes([left, 0.62 / height, right - left, 0.14 / height])
+
+
 def _class_bar(figure, drawn, panels, limits, percent, label: str) -> None:
-    bar = figure.colorbar(drawn, ax=list(panels), location="bottom", aspect=60, pad=0.03, shrink=0.96,
-                          spacing="uniform", ticks=limits)
+    bar = figure.colorbar(drawn, cax=_bar_axes(figure, panels), orientation="horizontal", spacing="uniform", ticks=limits)
     bar.set_ticklabels([f"{format_number(limit)}\n{share:g} %" for limit, share in zip(limits, percent)])
     bar.ax.tick_params(labelsize=7.5, length=0)
     bar.set_label(f"{label}; class limits are percentiles of the observed values", fontsize=8)
     bar.outline.set_visible(False)
 
 
-def _doubt_bar(figure, drawn, panel, label: str) -> None:
-    bar = figure.colorbar(drawn, ax=panel, location="bottom", aspect=18, pad=0.03, shrink=0.94, extend="max")
+def _doubt_bar(figure, drawn, panels, label: str) -> None:
+    bar = figure.colorbar(drawn, cax=_bar_axes(figure, panels), orientation="horizontal", extend="max")
     bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     bar.ax.tick_params(labelsize=7.5, length=2)
     bar.set_label(label, fontsize=8)
@@ -265,11 +298,10 @@ def plot_map(result, element: str, scores=None) -> Figure:
     observed, censored = survey.values[element].to_numpy(), survey.censored[element].to_numpy()
     limits, percent = percentile_classes(observed)
     colours, scale = _class_colours(limits)
-    shape, width, height = _map_shape(survey)
-    figure = _new_figure(width, height, "compressed")
-    titles = ["Observed", "Denoised", "Signal (nugget filtered)", "Uncertainty of denoised"]
-    panels, xy = _map_axes(survey, figure, shape, titles)
-    area = _marker_area(survey.coordinates, (width - 1.2) / shape[1] * 72)
+    figure, panels, xy, width = _map_panels(survey)
+    for panel, title in zip(panels, ["Observed", "Denoised", "Signal (nugget filtered)", "Uncertainty of denoised"]):
+        panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=_ink)
+    area = _marker_area(survey.coordinates, width * 72)
     style = {"cmap": colours, "norm": scale}
     drawn = _draw_observed(panels[0], xy, observed, censored, area, **style)
     _draw_sites(panels[1], xy, layers.denoised[element].to_numpy(), area, **style)
@@ -277,11 +309,11 @@ def plot_map(result, element: str, scores=None) -> Figure:
     doubt = uncertainty_factor(layers)[element].to_numpy()
     low, high = np.nanpercentile(doubt, (0, 98))
     sites = _draw_sites(panels[3], xy, doubt, area, cmap="cividis", vmin=low, vmax=max(high, low + 1e-9))
-    _class_bar(figure, drawn, panels[:3] if shape[0] == 1 else panels[[0, 2]], limits, percent, label)
-    _doubt_bar(figure, sites, panels[3] if shape[0] == 1 else panels[[1, 3]],
-               "90 % interval: value ×/÷" if layers.log else f"90 % interval: ± {label}")
-    figure.suptitle(f"{label}, {survey.n_samples:,} samples", x=0.01, ha="left", fontsize=12,
-                    fontweight="bold", color=_ink)
+    in_a_row = panels[0].get_position().y0 == panels[3].get_position().y0
+    _class_bar(figure, drawn, panels[:3] if in_a_row else panels[2:3], limits, percent, label)
+    _doubt_bar(figure, sites, panels[3:], "90 % interval: value ×/÷" if layers.log else f"90 % interval: ± {label}")
+    figure.text(0.15 / figure.get_figwidth(), 1 - 0.12 / figure.get_figheight(), f"{label}, {survey.n_samples:,} samples",
+                ha="left", va="top", fontsize=12, fontweight="bold", color=_ink)
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #7ebfe5ed
@@ -326,8 +358,7 @@ def plot_variogram(result, element: str, scores=None) -> Figure:
     layers = _layers(result, element, scores)
     curves = layer_variograms(result, layers) if scores is None else scores.curves
     divisor, unit = map_unit(result.survey)
-    figure = _new_figure(8.6, 3.2)
-    axes = figure.subplots()
+    figure, (axes,) = _new_panels(9.2, 3.2, 1, right=2.9)
     of_what = f"ln {short_names(result.survey)[element]}" if layers.log else element_label(result.survey, element)
     _dress(axes, f"Variograms of {of_what}", f"lag ({unit})", "semivariance")
     _draw_layer_variograms(axes, curves[element], divisor)
@@ -431,8 +462,8 @@ def plot_distribution(result, element: str, scores=None) -> Figure:
     """
     gathered, label = _layers(result, element, scores), element_label(result.survey, element)
     layers = {name: getattr(gathered, name)[element].to_numpy() for name in layer_colours}
-    figure, log = _new_figure(9.2, 3.1), gathered.log
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _new_panels(9.2, 3.1, 2)
+    log = gathered.log
     _dress(left, "Histogram", label, "samples")
     _draw_histogram(left, layers, log)
     _dress(right, "Normal probability plot", "cumulative frequency (%)", label)
@@ -524,8 +555,7 @@ def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
     if element is None:
         return _plot_shares(layers, short_names(result.survey))
     label = element_label(result.survey, element)
-    figure = _new_figure(9.2, 3.4)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _new_panels(9.2, 3.4, 2)
     _dress(left, "What denoising changed", f"observed {label}", f"denoised {label}")
     _draw_shrinkage(left, layers, element, result.survey.censored[element].to_numpy())
     _dress(right, "Variance of a new observation", f"denoised {label}", "variance of ln" if layers.log else "variance")

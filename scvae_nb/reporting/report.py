@@ -147,7 +147,7 @@ def limit_sentences(result, scores: Evaluation) -> list[str]:
     return lines + [line for line in (_censored_words(survey), _floor_words(survey), _missing_words(survey),
                                       _place_words(survey), _bound_words(scores)) if line]
 
-
+# %% ../../nbs/reporting/20_report.ipynb #19ea8068
 def _statistic_words(result) -> str:
     if result.statistic == "median":
         return ("A median in logarithms is a median in concentration: as likely too high as too low. It lies below the "
