@@ -48,7 +48,8 @@ class SCVAE(BaseEstimator):
         n_spatial : int
             Spatially continuous latents; more than the survey has processes is harmless.
         n_microscale : int
-            Latents of micro-scale geology: common to the elements of one sample, not shared with its neighbours.
+            Latents of micro-scale geology: common to the elements of one sample, not shared with its neighbours. Only with "gp":
+            codes made from one sample cannot tell the two apart, and `denoised` is then `signal`.
         spatial_prior : {"gp", "graph", None}
             Gaussian process with kriged posterior; neighbour penalty on per-sample codes (SC-VAE); none (plain VAE).
         likelihood : {"studentt", "normal"}
@@ -137,7 +138,7 @@ def check_parameters(model):
     _one_of("spatial_prior", model.spatial_prior, SPATIAL_PRIORS)
     _one_of("likelihood", model.likelihood, LIKELIHOODS)
     _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5))
-    for name, least in [("n_spatial", 1), ("n_microscale", 1), ("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
+    for name, least in [("n_spatial", 1), ("n_microscale", 0), ("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
         value = getattr(model, name)
         if not isinstance(value, (int, np.integer)) or value < least:
             raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}.")
@@ -188,9 +189,9 @@ def chosen_device(name):
 
 
 def _build_network(model, n_variables):
-    """Untrained network for q variables; latents capped by what q variables can carry."""
+    """Untrained network for q variables; latents capped by what q variables can carry, no micro-scale ones without kriging."""
     n_spatial = min(model.n_spatial, n_variables)
-    n_microscale = min(model.n_microscale, max(1, n_variables // 2))
+    n_microscale = min(model.n_microscale, max(1, n_variables // 2)) if model.spatial_prior == "gp" else 0
     generative = GenerativeModel(n_variables, n_spatial, n_microscale, model.hidden, model.likelihood)
     return InferenceNetwork(generative, model.hidden, model.spatial_prior, model.smoothness, model.graph_strength)
 
@@ -287,7 +288,8 @@ def summarise_model(model):
 
 def _strength(model, name):
     """Norm of the loadings of each latent: near zero for one that was switched off."""
-    return model.network_.mean[name].detach().norm(dim=0).cpu().double().numpy().tolist()
+    loadings = model.network_.mean[name] if name in model.network_.mean else torch.zeros(0, 0)
+    return loadings.detach().norm(dim=0).cpu().double().numpy().tolist()
 
 # %% ../../nbs/model/60_denoiser.ipynb #8498973b
 def _posterior(model, survey, coordinates):

@@ -102,14 +102,16 @@ class Encoder(nn.Module):
 # %% ../../nbs/model/30_module.ipynb #46458e71
 def decoder_shapes(n_elements, n_spatial, n_microscale, hidden):
     """Shape of each decoder weight and of its learnt prior scale: dict of name -> (shape, shape of the scale)."""
-    return {
+    shapes = {
         "intercept": ((n_elements,), (1,)),
         "linear": ((n_elements, n_spatial), (1, n_spatial)),
         "hidden_weight": ((hidden, n_spatial), (1, 1)),
         "hidden_bias": ((hidden,), (1,)),
         "output": ((n_elements, hidden), (1, 1)),
-        "microscale": ((n_elements, n_microscale), (1, n_microscale)),
     }
+    if n_microscale:
+        shapes["microscale"] = ((n_elements, n_microscale), (1, n_microscale))
+    return shapes
 
 
 def decode_signal(weights, spatial):
@@ -127,10 +129,11 @@ class GenerativeModel(PyroModule):
         Parameters
         ----------
         n_elements, n_spatial, n_microscale, hidden : int
+            Without micro-scale latents (0), denoised is signal.
         likelihood : {"normal", "studentt"}
         """
         super().__init__()
-        self.likelihood = likelihood
+        self.likelihood, self.n_spatial, self.n_microscale = likelihood, n_spatial, n_microscale
         self.shapes = decoder_shapes(n_elements, n_spatial, n_microscale, hidden)
         self.log_prior_scale = nn.ParameterDict({
             name: nn.Parameter(torch.full(scale, -0.5 * math.log(shape[-1]) if len(shape) > 1 else 0.0))
@@ -153,14 +156,16 @@ class GenerativeModel(PyroModule):
         with pyro.poutine.scale(scale=annealing):
             weights = {name: pyro.sample(name, dist.Normal(0.0, self.log_prior_scale[name].exp()).expand(shape).to_event(len(shape)))
                        for name, (shape, _) in self.shapes.items()}
-        n_spatial, n_microscale = (self.shapes[name][0][1] for name in ("linear", "microscale"))
-        zero, values = data.values.new_zeros(()), data.values[rows]
+        values = data.values[rows]
+        zeros = lambda count: values.new_zeros(len(rows), count)
         with pyro.plate("sites", len(data), subsample=rows):
             with pyro.poutine.scale(scale=annealing):
-                spatial = pyro.sample("spatial", SpatialPrior(zero.expand(len(rows), n_spatial), zero + 1).to_event(1))
-                microscale = pyro.sample("microscale_latent", dist.MultivariateNormal(
-                    zero.expand(len(rows), n_microscale), scale_tril=torch.eye(n_microscale, device=values.device)))
-            location = decode_signal(weights, spatial) + microscale @ weights["microscale"].T
+                spatial = pyro.sample("spatial", SpatialPrior(zeros(self.n_spatial), values.new_ones(())).to_event(1))
+            location = decode_signal(weights, spatial)
+            if self.n_microscale:
+                with pyro.poutine.scale(scale=annealing):
+                    standard = dist.MultivariateNormal(zeros(self.n_microscale), scale_tril=torch.eye(self.n_microscale, device=values.device))
+                    location = location + pyro.sample("microscale_latent", standard) @ weights["microscale"].T
             likelihood = observation_distribution(self.likelihood, location, self.noise_scale, self.degrees_of_freedom)
             pyro.sample("values", likelihood.mask(data.observed[rows].bool()).to_event(1), obs=values)
 
@@ -248,6 +253,8 @@ class InferenceNetwork(PyroModule):
         generative = self.generative
         with pyro.plate("sites", len(data), subsample=rows), pyro.poutine.scale(scale=annealing):
             spatial = pyro.sample("spatial", posterior.to_event(1))
+            if not generative.n_microscale:
+                return
             mean, factor = microscale_posterior(data.values[rows] - decode_signal(weights, spatial), data.observed[rows],
                                                 weights["microscale"], generative.noise_scale, generative.degrees_of_freedom)
             pyro.sample("microscale_latent", dist.MultivariateNormal(mean, scale_tril=factor))
@@ -308,8 +315,10 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None):
     signal, denoised : torch.Tensor, shape (..., b, q)
         Model scale.
     """
-    generative, loadings = network.generative, weights["microscale"]
-    signal = decode_signal(weights, spatial)
+    generative, signal = network.generative, decode_signal(weights, spatial)
+    if not generative.n_microscale:
+        return signal, signal
+    loadings = weights["microscale"]
     mean, factor = microscale_posterior(data.values[rows] - signal, data.observed[rows], loadings, generative.noise_scale,
                                         generative.degrees_of_freedom)
     noise = torch.randn_like(mean) if noise is None else noise.expand_as(mean)
@@ -357,7 +366,8 @@ def factor_start(network, values, coordinates):
     encoder.linear.weight[:n_latent] = single(rotation.T @ project)
     encoder.linear.bias.zero_()
     mean["linear"].mul_(0.1)[:, :n_latent] = single(loadings @ rotation)
-    mean["microscale"].mul_(0.1)
+    if "microscale" in mean:
+        mean["microscale"].mul_(0.1)
     mean["output"].mul_(0.05)
     network.generative.log_noise.copy_(single(0.5 * np.log(noise)))
     encoder.network[-1].weight.mul_(0.1)

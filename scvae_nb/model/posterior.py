@@ -65,7 +65,7 @@ class Posterior:
         torch.manual_seed(seed)
         with torch.no_grad():
             self.weights = mirrored_weights(network, n_weight_pairs)
-        n_spatial, n_microscale = len(network.log_range), self.weights["microscale"].shape[-1]
+        n_spatial, n_microscale = network.generative.n_spatial, network.generative.n_microscale
         generator = torch.Generator().manual_seed(seed)
         points = cubature_points(n_spatial + n_microscale, generator).to(device)[:, None]
         self.spatial_points, self.microscale_points = points.split([n_spatial, n_microscale], -1)
