@@ -600,5 +600,5 @@ def plot_training(model_or_history) -> Figure:
     twin.tick_params(labelsize=8, color=_faint)
     twin.spines[["top", "left", "bottom"]].set_visible(False)
     twin.spines["right"].set_color(_faint)
-    right.legend(fontsize=7.5, frameon=False)
+    right.legend(fontsize=7.5, loc="upper right", bbox_to_anchor=(1, 1.02), framealpha=0.85, edgecolor="none")
     return figure

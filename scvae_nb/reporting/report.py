@@ -175,7 +175,7 @@ def _floor_words(survey) -> str:
         return ""
     return (f"Over 10 % of the values of {_listing(floors.index)} equal the lowest one (up to {_percent(floors.iloc[0])}). "
             "That looks like a detection limit, or half of one, that nobody marked; the model took it for a measurement. "
-            "State the limits when reading the survey (detection_limits), or leave such elements out.")
+            "State the limits when reading the survey (--detection-limits), or leave such elements out.")
 
 
 def _missing_words(survey) -> str:
@@ -271,7 +271,7 @@ def _change_rows(result, scores: Evaluation) -> list[dict]:
     return [{"sample": str(row["sample"]), "element": names[row["element"]], "unit": unit_label(result.survey, row["element"]),
              "observed": format_number(row["observed"]), "denoised": format_number(row["denoised"]),
              "interval": f"{format_number(row['lower'])} – {format_number(row['upper'])}",
-             "size": f"{row['standardised_change']:+.1f}"} for _, row in scores.changes.iterrows()]
+             "size": f"{row['standardised_change']:+.1f}".replace("-", "−")} for _, row in scores.changes.iterrows()]
 
 
 def _settings_rows(result) -> list[tuple[str, str]]:
