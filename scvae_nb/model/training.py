@@ -230,7 +230,9 @@ def _conclude(network, history, best, best_score, trouble):
     if len(score) and score[-1] > best_score + _TOLERANCE:
         network.load_state_dict(best)
     window = max(1, len(score) // 10)
-    if not trouble and len(score) > 2 * window:
+    if not trouble and len(score) < 5:
+        trouble = f"{len(score)} epochs are too few to tell whether the held-out score has settled; set a larger max_epochs"
+    if not trouble:
         gain = np.mean(score[-2 * window:-window]) - np.mean(score[-window:])
         if gain > _TOLERANCE:
             trouble = (f"the held-out score still improved by {gain:.3f} nats per cell over the last {window} of {len(score)} epochs; "
