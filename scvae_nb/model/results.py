@@ -230,7 +230,7 @@ def posterior_sample(result, n_draws=100, layer="denoised", random_state=0):
     """
     return np.stack(list(_draws(result, draw_maps, n_draws, layer, random_state)))
 
-
+# %% ../../nbs/model/50_results.ipynb #b7655351
 def posterior_interval(result, level=0.9, layer="denoised", n_draws=400):
     """Central posterior interval of every value, from quantiles of draws.
 
@@ -371,7 +371,7 @@ def _write_netcdf(result, path):
 
 _WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".gpkg": _write_geopackage, ".nc": _write_netcdf}
 
-
+# %% ../../nbs/model/50_results.ipynb #2043f030
 def save_result(result, path, force=False):
     """Write all results to a file; the format follows the suffix.
 

@@ -156,6 +156,16 @@ def _epoch(network, objective, data, optimiser, schedule, settings, annealing):
     return float(torch.stack(losses).mean()), float(torch.stack(norms).mean())
 
 
+def _watch(network, training, values, hidden, settings):
+    """Terms of the bound on one batch and the held-out score, with the same random numbers in every epoch so that epochs compare."""
+    device = values.device
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        score = held_out_score(network, training, values, hidden)
+    terms = bound_terms(network, training, torch.arange(min(len(training), settings.batch_size), device=device))
+    return dict(**terms, held_out=score)
+
+
 def _copy_state(network):
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
@@ -166,7 +176,6 @@ def train(network, data, hidden, settings):
     Parameters
     ----------
     network : InferenceNetwork
-        With its generative model inside.
     data : SiteData
     hidden : torch.Tensor of bool, shape (n, q)
         Cells to keep from training and to score after each epoch.
@@ -175,14 +184,9 @@ def train(network, data, hidden, settings):
     Returns
     -------
     history : pandas.DataFrame
-        One row per epoch: epoch, loss, negative_log_likelihood, kl_latent, kl_weights (nats per sample), held_out (nats per
-        cell), learning_rate, gradient_norm, seconds.
+        A row per epoch: epoch, loss and its terms (nats per sample), held_out (nats per cell), learning_rate, gradient_norm, seconds.
     converged : bool
-
-    Warns
-    -----
-    ConvergenceWarning
-        If training was interrupted, broke down, or was still improving when it ended.
+        If not, a ConvergenceWarning has said why.
     """
     shown = ~hidden
     training = SiteData(data.values * shown, data.observed * shown, data.places, data.neighbours, data.predecessors)
@@ -196,10 +200,10 @@ def train(network, data, hidden, settings):
             for epoch in bar:
                 annealing = min(1.0, epoch / max(1.0, settings.warm_up * settings.max_epochs))
                 loss, norm = _epoch(network, objective, training, optimiser, schedule, settings, annealing)
-                score = _score(network, training, data.values, hidden, settings.seed)
-                terms = bound_terms(network, training, torch.arange(min(len(data), settings.batch_size), device=data.values.device))
-                history.append(dict(epoch=epoch, loss=loss, **terms, held_out=score, learning_rate=schedule.get_last_lr()[0],
-                                    gradient_norm=norm, seconds=time.perf_counter() - started))
+                watched = _watch(network, training, data.values, hidden, settings)
+                history.append(dict(epoch=epoch, loss=loss, **watched, learning_rate=schedule.get_last_lr()[0], gradient_norm=norm,
+                                    seconds=time.perf_counter() - started))
+                score = watched["held_out"]
                 bar.set_postfix(loss=f"{loss:.3f}", held_out=f"{score:.3f}")
                 if annealing == 1 and score < best_score:
                     best, best_score, best_epoch = _copy_state(network), score, epoch
@@ -215,13 +219,6 @@ def train(network, data, hidden, settings):
 
 # %% ../../nbs/model/40_training.ipynb #84afe7de
 _TOLERANCE = 0.01  # nats per held-out cell: differences below it do not matter to any use of the result
-
-
-def _score(network, data, values, hidden, seed):
-    """The held-out score with the same random numbers in every epoch, so that epochs can be compared."""
-    with torch.random.fork_rng(devices=[values.device.index or 0] if values.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        return held_out_score(network, data, values, hidden)
 
 
 def _conclude(network, history, best, best_score, trouble):
