@@ -301,9 +301,10 @@ _Likelihood = Annotated[LikelihoodName, _option("Shape of the measurement error;
                                                 panel=_fit, show_default=True)]
 _Prior = Annotated[PriorName, _option("gp: kriging in latent space; graph: penalty on neighbours; none: a plain "
                                       "autoencoder.", panel=_fit, show_default=True)]
-_Spatial = Annotated[int, _option("Latent fields.", "--n-spatial", min=1, panel=_fit, show_default=True)]
-_Microscale = Annotated[int, _option("Latents of micro-scale geology.", "--n-microscale", min=0, panel=_fit,
-                                     show_default=True)]
+_Spatial = Annotated[Optional[int], _option("Latent fields; default: a quarter of the elements, at least 6.", "--n-spatial",
+                                            min=1, panel=_fit)]
+_Microscale = Annotated[Optional[int], _option("Latents of micro-scale geology; default: a quarter of the elements, at least 4.",
+                                               "--n-microscale", min=0, panel=_fit)]
 _Epochs = Annotated[Optional[int], _option("Most epochs of the fit; default: from the size of the survey.",
                                            "--epochs", min=1, panel=_fit)]
 _Statistic = Annotated[StatisticName, _option("Statistic of the posterior to write.", panel=_fit,
@@ -319,7 +320,7 @@ def denoise(output: _Output, file: _File = None, example: _Example = None, force
             negative_censored: _Negative = False, allow_negative: _AllowNegative = False, exclude: _Exclude = None,
             detection_limits: _Limits = None, transform: _Transform = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: _Prior = PriorName.gp,
-            n_spatial: _Spatial = 6, n_microscale: _Microscale = 4, epochs: _Epochs = None,
+            n_spatial: _Spatial = None, n_microscale: _Microscale = None, epochs: _Epochs = None,
             statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:
     """Denoise a survey; write values with uncertainty, the model, pictures and one self-contained report.
 

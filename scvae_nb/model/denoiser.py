@@ -39,17 +39,19 @@ _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those 
 class SCVAE(BaseEstimator):
     """Probabilistic, spatially constrained variational autoencoder that denoises multi-element geochemical surveys."""
 
-    def __init__(self, n_spatial=6, n_microscale=4, spatial_prior="gp", likelihood="studentt", transform="log", smoothness=1.5,
+    def __init__(self, n_spatial=None, n_microscale=None, spatial_prior="gp", likelihood="studentt", transform="log", smoothness=1.5,
                  n_neighbours=24, n_predecessors=12, hidden=64, graph_strength=1.0, batch_size=256, max_epochs=None,
                  learning_rate=3e-3, patience=None, random_state=0, device="auto", progress=True):
         """
         Parameters
         ----------
-        n_spatial : int
-            Spatially continuous latents; more than the survey has processes is harmless.
-        n_microscale : int
-            Latents of micro-scale geology: common to the elements of one sample, not shared with its neighbours. Only with "gp":
-            codes made from one sample cannot tell the two apart, and `denoised` is then `signal`.
+        n_spatial : int, optional
+            Spatially continuous latents; more than the survey has processes is harmless. By default a quarter of the number of
+            elements, at least 6.
+        n_microscale : int, optional
+            Latents of micro-scale geology: common to the elements of one sample, not shared with its neighbours. By default a
+            quarter of the number of elements, at least 4. Only with "gp": codes made from one sample cannot tell the two apart, and
+            `denoised` is then `signal`.
         spatial_prior : {"gp", "graph", None}
             Gaussian process with kriged posterior; neighbour penalty on per-sample codes (SC-VAE); none (plain VAE).
         likelihood : {"studentt", "normal"}
@@ -138,14 +140,14 @@ def check_parameters(model):
     _one_of("spatial_prior", model.spatial_prior, SPATIAL_PRIORS)
     _one_of("likelihood", model.likelihood, LIKELIHOODS)
     _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5))
-    for name, least in [("n_spatial", 1), ("n_microscale", 0), ("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
+    for name, least in [("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
         value = getattr(model, name)
         if not isinstance(value, (int, np.integer)) or value < least:
             raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}.")
-    for name in ("max_epochs", "patience"):
+    for name, least in [("n_spatial", 1), ("n_microscale", 0), ("max_epochs", 1), ("patience", 1)]:
         value = getattr(model, name)
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-            raise SurveyError(f"{name}={value!r}; expected a whole number of at least 1, or None for the default.")
+        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
+            raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}, or None for the default.")
     if not model.learning_rate > 0 or not model.graph_strength >= 0:
         raise SurveyError(f"learning_rate={model.learning_rate!r}, graph_strength={model.graph_strength!r}; expected positive numbers.")
 
@@ -190,8 +192,9 @@ def chosen_device(name):
 
 def _build_network(model, n_variables):
     """Untrained network for q variables; latents capped by what q variables can carry, no micro-scale ones without kriging."""
-    n_spatial = min(model.n_spatial, n_variables)
-    n_microscale = min(model.n_microscale, max(1, n_variables // 2)) if model.spatial_prior == "gp" else 0
+    chosen = lambda asked, least: max(least, n_variables // 4) if asked is None else asked
+    n_spatial = min(chosen(model.n_spatial, 6), n_variables)
+    n_microscale = min(chosen(model.n_microscale, 4), max(1, n_variables // 2)) if model.spatial_prior == "gp" else 0
     generative = GenerativeModel(n_variables, n_spatial, n_microscale, model.hidden, model.likelihood)
     return InferenceNetwork(generative, model.hidden, model.spatial_prior, model.smoothness, model.graph_strength)
 
