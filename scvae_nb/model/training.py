@@ -39,7 +39,12 @@ def isolated(seed, device="cpu"):
     """
     device = torch.device(device)
     cuda = [device.index or 0] if device.type == "cuda" else []
+    threads = torch.get_num_threads()
     with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_num_threads, threads)
+        # the matrices are small: a second thread gains a twentieth alone and loses fourfold beside another fit; with one thread the
+        # result does not depend on the number of cores either
+        torch.set_num_threads(1)
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.enter_context(pyro.settings.context(module_local_params=True))
         stack.enter_context(pyro.validation_enabled(False))
