@@ -8,10 +8,13 @@ __all__ = ['SimulatedSurvey', 'simulate_survey']
 # %% ../../nbs/geostatistics/50_simulation.ipynb #6d3a97e3
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_factor, cho_solve
-from scipy.spatial.distance import cdist
 
-from .covariance import matern
+from .designs import sampling_sites
+from .laboratory import (WHOLE, close, detection_limits, error_deviation, gross_errors, random_cells,
+                                               tail_scale, unclose)
+from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscale_posterior,
+                                           site_information)
+from .random_fields import DENSE_SITES, random_fields
 from ..survey.errors import SurveyError
 from ..survey.table import Survey
 
@@ -26,113 +29,188 @@ _ELEMENTS = {
     "Cs": (6.0, 0.35), "Sc": (10, 0.25), "Ce": (76, 0.2), "Nd": (32, 0.2), "B": (47, 0.35), "F": (490, 0.25),
     "P": (580, 0.3), "Ge": (1.4, 0.1), "Tl": (0.6, 0.25), "Hf": (7.5, 0.2), "Ta": (1.2, 0.2), "Se": (0.25, 0.4),
     "Te": (0.03, 0.45), "In": (0.05, 0.25), "Br": (4.0, 0.4), "I": (1.5, 0.45), "Cl": (60, 0.35), "S": (200, 0.45)}
+_MAJOR_ELEMENTS = {"Si": (310_000, 0.3), "Al": (68_000, 0.25), "Fe": (33_000, 0.3), "Ca": (20_000, 0.5), "K": (20_000, 0.25),
+                   "Mg": (11_000, 0.35), "Na": (11_000, 0.4), "Ti": (4_000, 0.25)}
 
 
-def _scale(n_elements):
+def _scale(n_elements, closure=False):
     "Log-median and spread of the first elements, a frame with one row per element."
-    if not 1 <= n_elements <= len(_ELEMENTS):
-        raise SurveyError(f"n_elements is {n_elements}; expected 1 to {len(_ELEMENTS)}.")
-    table = pd.DataFrame(_ELEMENTS, index=["median", "spread"]).T.iloc[:n_elements]
+    elements = _MAJOR_ELEMENTS | _ELEMENTS if closure else _ELEMENTS
+    if not 1 <= n_elements <= len(elements):
+        raise SurveyError(f"n_elements is {n_elements}; expected 1 to {len(elements)}.")
+    table = pd.DataFrame(elements, index=["median", "spread"]).T.iloc[:n_elements]
     return pd.DataFrame({"log_median": np.log(table["median"]), "spread": table["spread"]})
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #18bd3cd4
-# makes correlation matrices of nearly co-located sites factorable; part of what a seed means
-_JITTER = 1e-6
-
-
-def _correlation(distance, range_):
-    "Matern-3/2 correlation with a jitter on the diagonal, shape of the (n, n) distance."
-    correlation = matern(distance, range_)
-    correlation[np.diag_indices(len(correlation))] += _JITTER
-    return correlation
-
-
 def _unit_rows(generator, n_rows, n_columns):
     "Random directions: rows of length 1, shape (n_rows, n_columns)."
     rows = generator.standard_normal((n_rows, n_columns))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _mixed(fields, n_elements, mixing, generator):
+def _mixed(fields, n_elements, degree, generator):
     "Signal of each element from the latent fields, standardised, shape (n, n_elements)."
     signal = fields @ _unit_rows(generator, n_elements, fields.shape[1]).T
-    if mixing == "nonlinear":
+    if degree > 0:
         bent = np.tanh(1.5 * fields @ _unit_rows(generator, n_elements, fields.shape[1]).T)
-        signal = 0.6 * signal + bent * np.exp(0.3 * fields[:, [0]])
+        signal = (1 - 0.4 * degree) * signal + degree * bent * np.exp(0.3 * fields[:, [0]])
     return (signal - signal.mean(axis=0)) / signal.std(axis=0)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #0ca2ce05
-def _oracle_fields(correlations, gram, right):
-    "Posterior mean of the latent fields, shape (n, L): Woodbury form, one Cholesky of size L n."
-    n_fields, n = len(correlations), len(right)
-    values, vectors = np.linalg.eigh(gram)
-    root = vectors * np.sqrt(values.clip(0))
-    system = np.zeros((n_fields * n, n_fields * n), order="F")
-    for row in range(n_fields):
-        for column in range(row + 1):
-            block = system[row * n:(row + 1) * n, column * n:(column + 1) * n]
-            for field, correlation in enumerate(correlations):
-                block += (root[field, row] * root[field, column]) * correlation
-    system[np.diag_indices(n_fields * n)] += 1
-    smooth = np.stack([correlation @ b for correlation, b in zip(correlations, right.T)], axis=1)
-    factor = cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
-    weights = cho_solve(factor, (smooth @ root).T.reshape(-1), check_finite=False).reshape(n_fields, n).T
-    correction = np.stack([correlation @ w for correlation, w in zip(correlations, (weights @ root.T).T)], axis=1)
-    return smooth - correction
+def _contents(standard, scale, closure):
+    "Contents (n, p) in ppm from the scale on which the model is linear; `scale` is that of the open amounts."
+    amounts = np.exp(scale["log_median"].to_numpy() + scale["spread"].to_numpy() * standard)
+    # the rest of a sample that has the median of every element
+    return close(amounts / (WHOLE - np.exp(scale["log_median"]).sum())) if closure else amounts
 
 
-def _oracle(simulated, layer):
-    "Oracle cokriging on the standard scale, shape (n, p)."
-    fields, observed = simulated.latent_fields, simulated.standardise(simulated.survey.values).to_numpy()
-    design = np.column_stack([fields, np.ones(len(fields))])
-    *loadings, intercept = np.linalg.lstsq(design, simulated.standardise(simulated.signal).to_numpy(), rcond=None)[0]
-    loadings = np.array(loadings).T
-    micro = simulated.microscale_loadings @ simulated.microscale_loadings.T
-    error = micro + simulated.noise**2 * np.eye(len(micro))
-    information = np.linalg.solve(error, loadings)
-    distance = cdist(simulated.survey.coordinates, simulated.survey.coordinates)
-    correlations = [_correlation(distance, range_) for range_ in simulated.ranges]
-    estimate = _oracle_fields(correlations, loadings.T @ information, (observed - intercept) @ information)
-    signal = estimate @ loadings.T + intercept
+def _linear_scale(contents, scale, closure):
+    "The inverse of `_contents`, shape (n, p): the scale on which the model is linear."
+    if closure:
+        contents = unclose(contents) * (WHOLE - np.exp(scale["log_median"]).sum())
+    return (np.log(contents) - scale["log_median"].to_numpy()) / scale["spread"].to_numpy()
+
+
+def _logarithmic_deviation(simulated):
+    "Standard deviation of the measurement error of the logarithm of every content, shape (n, p)."
+    deviation = np.broadcast_to(simulated.deviation * simulated.open_scale["spread"].to_numpy(), simulated.denoised.shape)
+    if not simulated.closure:
+        return deviation
+    # an error in one element changes the shares of all: d log c_j = dx_j - sum of share_k dx_k, to first order
+    share = simulated.denoised.to_numpy() / WHOLE
+    common = (share**2 * deviation**2).sum(axis=1, keepdims=True)
+    return np.sqrt((1 - 2 * share) * deviation**2 + common)
+
+
+def _frame(values, simulated):
+    "A table with the samples and elements of the twin."
+    return pd.DataFrame(values, index=simulated.index, columns=list(simulated.open_scale.index))
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #65a74acc
+def _with_gross_errors(observed, reporting):
+    "Contents (n, p) with gross errors, and the mask of the cells that have one."
+    logarithms, contaminated = gross_errors(np.log(observed), reporting["contamination"], reporting["contamination_sd"],
+                                            reporting["generators"][0])
+    moved = np.exp(logarithms)
+    if reporting["closure"]:
+        # no element is more than everything: in samples that would exceed the whole, upward errors turn downward
+        impossible = (moved.sum(axis=1, keepdims=True) >= WHOLE) & (moved > observed)
+        moved = np.where(impossible, observed**2 / moved, moved)
+    return np.where(contaminated, moved, observed), contaminated
+
+
+def _table(values, limits, coordinates, index, simulated, truth=None):
+    "A Survey of contents in ppm; what lies below its limit is censored there."
+    below = values < limits
+    elements = list(simulated.open_scale.index)
+    return Survey(pd.DataFrame(np.where(below, limits, values), index=index, columns=elements), coordinates, censored=below,
+                  units=dict.fromkeys(elements, "ppm"), name="simulated survey" if truth else "field duplicates", truth=truth)
+
+
+def _report(simulated, coordinates, duplicate, reporting):
+    "The survey, the mask of gross errors, and the field duplicates: what leaves the laboratory."
+    values, contaminated = _with_gross_errors(simulated.observed.to_numpy(), reporting)
+    values[random_cells(values.shape, reporting["missing"], reporting["generators"][1])] = np.nan
+    limits = detection_limits(values, reporting["censored"])
+    survey = _table(values, limits, coordinates, simulated.index, simulated, truth=simulated)
+    rows = reporting["duplicate_rows"]
+    if not len(rows):
+        return survey, contaminated, None
+    again = _contents(duplicate, simulated.open_scale, simulated.closure)
+    return survey, contaminated, _table(again, limits, coordinates[rows], simulated.index[rows], simulated)
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #b690fef8
+def _linear_model(simulated):
+    "Loadings (p, L), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,)."
+    scale, closure = simulated.open_scale, simulated.closure
+    observed = _linear_scale(simulated.observed.to_numpy(), scale, closure)
+    design = np.column_stack([simulated.latent_fields, np.ones(len(observed))])
+    signal = _linear_scale(simulated.signal.to_numpy(), scale, closure)
+    *loadings, intercept = np.linalg.lstsq(design, signal, rcond=None)[0]
+    unusable = (simulated.contaminated | simulated.survey.missing).to_numpy()
+    precision = simulated.deviation**-2
+    if unusable.any():
+        precision = np.where(unusable, 0.0, precision)
+    return np.array(loadings).T, observed - intercept, precision, intercept
+
+
+def _oracle(simulated, layer, dense):
+    "Oracle cokriging on the scale on which the model is linear, shape (n, p)."
+    loadings, residuals, precision, intercept = _linear_model(simulated)
+    information, right = site_information(loadings, simulated.microscale_loadings, precision, residuals)
+    places = simulated.survey.coordinates
+    if len(places) <= DENSE_SITES if dense is None else dense:
+        correlations = [simulated.fields.correlation(places, field) for field in range(len(simulated.fields))]
+        estimate = dense_posterior_mean(correlations, information, right)
+    else:
+        raise SurveyError(f"the oracle of {len(places)} sites needs a matrix that is too large; expected at most {DENSE_SITES} sites.")
+    signal = estimate @ loadings.T
+    if layer == "denoised":
+        # given the signal, micro-scale geology is the shrunken residual
+        signal = signal + microscale_posterior(simulated.microscale_loadings, precision, residuals - signal)
+    return signal + intercept
+
+
+def _oracle_deviation(simulated, layer):
+    "Posterior standard deviation under the linear model on the standard scale, shape (n, p)."
+    loadings, residuals, precision, _ = _linear_model(simulated)
+    micro, places = simulated.microscale_loadings, simulated.survey.coordinates
+    information, _ = site_information(loadings, micro, precision, residuals)
+    correlations = [simulated.fields.correlation(places, field) for field in range(len(simulated.fields))]
+    covariance = dense_posterior_covariance(correlations, information)
     if layer == "signal":
-        return signal
-    # given the signal, micro-scale geology is the shrunken residual
-    return signal + (observed - signal) @ np.linalg.solve(error, micro)
+        return np.sqrt(np.einsum("jf,nfg,jg->nj", loadings, covariance, loadings))
+    # denoised = (A - B M^-1 B^T D A) z + B w + what is known, with w ~ N(0, M^-1)
+    inner = np.linalg.inv(np.eye(micro.shape[1]) + np.einsum("jq,nj,jr->nqr", micro, precision, micro))
+    gain = loadings - micro @ inner @ np.einsum("jq,nj,jf->nqf", micro, precision, loadings)
+    return np.sqrt(np.einsum("njf,nfg,njg->nj", np.broadcast_to(gain, (len(places), *loadings.shape)), covariance, gain)
+                   + np.einsum("jq,nqr,jr->nj", micro, inner, micro))
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #265bc0de
 class SimulatedSurvey:
     """A survey whose true layers are known; made by `simulate_survey`.
 
-    Attributes: `survey` (Survey, ppm, with `truth` set to this object), `signal` and `denoised` (DataFrames (n, p), ppm),
-    `latent_fields` (n, L), `ranges` (L,), `noise` and `noise_sd`, `microscale_loadings` (p, 2), `scale`.
+    Attributes: `survey` (Survey, ppm, with `truth` set to this object), `signal`, `denoised` and `observed` (DataFrames (n, p), ppm),
+    `contaminated` (DataFrame (n, p), bool), `duplicates` (Survey of field duplicates indexed by the samples they repeat, or None),
+    `fields` (RandomFields), `latent_fields` (n, L), `ranges` (L,), `noise`, `noise_sd` (p,) in log units, `deviation` (1 or n, p) on
+    the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`.
     """
 
-    def __init__(self, coordinates, latent_fields, layers, ranges, noise, microscale_loadings):
-        """Put the layers into ppm and the observed one into a Survey.
+    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting):
+        """Put the layers into ppm and the observed one, as it is reported, into a Survey.
 
         Parameters
         ----------
         coordinates : ndarray
             Sites, shape (n, 2), in map units.
+        fields : RandomFields
+            Model of the processes.
         latent_fields : ndarray
             Realised processes, shape (n, L).
         layers : dict
-            Arrays (n, p) on the standard scale, by name: "signal", "denoised", "observed".
-        ranges : sequence
-            Matern-3/2 range of each process, shape (L,), in map units.
+            Arrays (n, p) on the standard scale, by name: "signal", "denoised", "observed"; (d, p): "duplicate".
         noise : float
-            Standard deviation of the measurement error on the standard scale.
+            Root mean square of the measurement error on the standard scale.
+        deviation : ndarray
+            Standard deviation of the error of every cell on the standard scale, shape (1, p) or (n, p).
         microscale_loadings : ndarray
             Loadings of micro-scale geology on the standard scale, shape (p, 2); zero without it.
+        reporting : dict
+            "contamination", "contamination_sd", "missing", "censored", "closure", "duplicate_rows", "generators".
         """
-        self.latent_fields, self.ranges = latent_fields, np.asarray(ranges, dtype=float)
-        self.noise, self.microscale_loadings = float(noise), microscale_loadings
-        self.scale = _scale(layers["signal"].shape[1])
-        self.noise_sd = (self.scale["spread"] * self.noise).rename("noise_sd")
-        self._index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
-        self.signal, self.denoised = self.to_ppm(layers["signal"]), self.to_ppm(layers["denoised"])
-        self.survey = Survey(self.to_ppm(layers["observed"]), coordinates, units=dict.fromkeys(self.scale.index, "ppm"),
-                             name="simulated survey", truth=self)
+        self.fields, self.latent_fields, self.ranges = fields, latent_fields, fields.ranges
+        self.noise, self.deviation, self.microscale_loadings = float(noise), deviation, microscale_loadings
+        self.closure, self.open_scale = reporting["closure"], _scale(layers["signal"].shape[1], reporting["closure"])
+        self.index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
+        self.signal, self.denoised, self.observed = (
+            _frame(_contents(layers[name], self.open_scale, self.closure), self) for name in ("signal", "denoised", "observed"))
+        self.scale, self.noise_sd = self.open_scale, (self.open_scale["spread"] * self.noise).rename("noise_sd")
+        if self.closure:
+            logarithms = np.log(self.signal)
+            self.scale = pd.DataFrame({"log_median": logarithms.mean(), "spread": logarithms.std(ddof=0)})
+            self.noise_sd = np.sqrt((self.cell_noise_sd()**2).mean()).rename("noise_sd")
+        self.survey, contaminated, self.duplicates = _report(self, coordinates, layers["duplicate"], reporting)
+        self.contaminated = _frame(contaminated, self)
 
     def __repr__(self):
         return (f"SimulatedSurvey({len(self.signal)} samples, {len(self.scale)} elements, {len(self.ranges)} processes, "
@@ -151,8 +229,7 @@ class SimulatedSurvey:
         DataFrame
             Concentrations (n, p) in ppm.
         """
-        ppm = np.exp(self.scale["log_median"].to_numpy() + self.scale["spread"].to_numpy() * np.asarray(standard))
-        return pd.DataFrame(ppm, index=self._index, columns=list(self.scale.index))
+        return _frame(_contents(np.asarray(standard), self.scale, closure=False), self)
 
     def standardise(self, frame):
         """The standard scale from concentrations: there the signal of every element has variance 1.
@@ -167,8 +244,17 @@ class SimulatedSurvey:
         DataFrame
             Values (n, p) on the standard scale, without unit.
         """
-        standard = (np.log(np.asarray(frame)) - self.scale["log_median"].to_numpy()) / self.scale["spread"].to_numpy()
-        return pd.DataFrame(standard, index=self._index, columns=list(self.scale.index))
+        return _frame(_linear_scale(np.asarray(frame), self.scale, closure=False), self)
+
+    def cell_noise_sd(self):
+        """Standard deviation of the measurement error of every cell.
+
+        Returns
+        -------
+        DataFrame
+            Shape (n, p), of the logarithm of the content. Gross errors do not count.
+        """
+        return _frame(_logarithmic_deviation(self), self)
 
     def rmse(self, frame, layer="signal"):
         """Root mean square error of an estimate against the truth, in units of the signal's standard deviation.
@@ -176,7 +262,7 @@ class SimulatedSurvey:
         Parameters
         ----------
         frame : DataFrame or array
-            Estimated concentrations, shape (n, p), in ppm.
+            Estimated concentrations, shape (n, p), in ppm. Cells without an estimate (NaN) are left out.
         layer : str
             The truth to compare with: "signal" or "denoised".
 
@@ -185,10 +271,12 @@ class SimulatedSurvey:
         float
             RMSE over all samples and elements, on the standard scale.
         """
+        if (np.asarray(frame) <= 0).any():
+            raise SurveyError("the estimate has contents at or below zero, which have no logarithm; expected concentrations in ppm.")
         difference = self.standardise(frame) - self.standardise(_layer(self, layer))
-        return float(np.sqrt((difference.to_numpy()**2).mean()))
+        return float(np.sqrt(np.nanmean(difference.to_numpy()**2)))
 
-    def oracle(self, standardised=False, layer="signal"):
+    def oracle(self, standardised=False, layer="signal", dense=None):
         """Cokriging under the true model: the best any method can do when mixing is linear.
 
         Parameters
@@ -197,6 +285,8 @@ class SimulatedSurvey:
             Return the standard scale instead of ppm.
         layer : str
             What to estimate: "signal" or "denoised".
+        dense : bool, optional
+            Exactly, from dense matrices, or by a sparse Vecchia approximation; by default dense up to 3,000 samples.
 
         Returns
         -------
@@ -204,8 +294,24 @@ class SimulatedSurvey:
             Posterior mean (n, p) on the standard scale, or its back-transform (the median) in ppm.
         """
         _layer(self, layer)
-        ppm = self.to_ppm(_oracle(self, layer))
+        ppm = _frame(_contents(_oracle(self, layer, dense), self.open_scale, self.closure), self)
         return self.standardise(ppm) if standardised else ppm
+
+    def oracle_deviation(self, layer="signal"):
+        """Posterior standard deviation of the oracle, from dense matrices.
+
+        Parameters
+        ----------
+        layer : str
+            "signal" or "denoised".
+
+        Returns
+        -------
+        DataFrame
+            Shape (n, p), on the standard scale (with closure: of the log-ratio to the rest). It is right for linear mixing.
+        """
+        _layer(self, layer)
+        return _frame(_oracle_deviation(self, layer), self)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #81433d61
 def _layer(simulated, layer):
@@ -215,57 +321,110 @@ def _layer(simulated, layer):
     return getattr(simulated, layer)
 
 
-def _check(n_samples, n_elements, ranges, noise, mixing, microscale, extent):
+def _degree(mixing):
+    "Degree of nonlinearity, 0 to 1, from a name or a number."
+    degree = {"linear": 0.0, "nonlinear": 1.0}.get(mixing, mixing)
+    if isinstance(degree, str) or not 0 <= degree <= 1:
+        raise SurveyError(f"mixing is {mixing!r}; expected 'linear', 'nonlinear', or a degree of nonlinearity from 0 to 1.")
+    return float(degree)
+
+
+def _check(n_samples, noise, microscale, extent, contamination_sd, shares):
     "Refuse settings that no survey can have."
-    _scale(n_elements)
-    if not 3 <= n_samples <= 3000:
-        raise SurveyError(f"n_samples is {n_samples}; expected 3 to 3000: fields are drawn from dense n x n matrices.")
-    if mixing not in ("linear", "nonlinear"):
-        raise SurveyError(f"mixing is {mixing!r}; expected 'linear' or 'nonlinear'.")
-    if not len(ranges) or not min(ranges) > 0:
-        raise SurveyError(f"ranges are {ranges!r}; expected at least one, all positive.")
-    if not (noise > 0 and microscale >= 0 and extent > 0):
-        raise SurveyError(f"noise is {noise}, microscale {microscale}, extent {extent}; "
-                          "expected noise and extent above 0, microscale not below 0.")
+    if not 3 <= n_samples <= 1_000_000:
+        raise SurveyError(f"n_samples is {n_samples}; expected 3 to 1,000,000.")
+    if not (noise > 0 and microscale >= 0 and extent > 0 and contamination_sd > 0):
+        raise SurveyError(f"noise is {noise}, microscale {microscale}, extent {extent}, contamination_sd {contamination_sd}; "
+                          "expected noise, extent and contamination_sd above 0, microscale not below 0.")
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise SurveyError(f"{name} is {share}; expected a share, from 0 to below 1.")
+    if shares["duplicates"] and round(shares["duplicates"] * n_samples) < 3:
+        raise SurveyError(f"duplicates is {shares['duplicates']}, {round(shares['duplicates'] * n_samples)} of {n_samples} sites; "
+                          "expected at least 3 sites.")
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #7c301c43
+def _layers(latent_fields, n_elements, degree, noise, microscale, error, duplicate_rows, generators):
+    "Layers on the standard scale, standard deviation of each error, loadings of micro-scale geology."
+    main, tails, again = generators
+    shape = (len(latent_fields), n_elements)
+    signal = _mixed(latent_fields, n_elements, degree, main)
+    errors = main.standard_normal(shape)
+    loadings = microscale * _unit_rows(main, n_elements, 2)
+    denoised = signal + main.standard_normal((len(signal), 2)) @ loadings.T
+    typical = error_deviation(error, noise, denoised)
+    deviation = typical * tail_scale(error, shape, tails)
+    shape = (len(duplicate_rows), n_elements)
+    second = np.broadcast_to(typical, denoised.shape)[duplicate_rows] * tail_scale(error, shape, again) * again.standard_normal(shape)
+    layers = {"signal": signal, "denoised": denoised, "observed": denoised + deviation * errors,
+              "duplicate": denoised[duplicate_rows] + second}
+    return layers, deviation, loadings
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #6760feb7
 def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0, mixing="linear", microscale=0.0,
-                    extent=100.0, random_state=0):
+                    extent=100.0, random_state=0, *, smoothness=1.5, anisotropy=1.0, azimuth=0.0, design="uniform",
+                    error="normal", contamination=0.0, contamination_sd=6.0, censored=0.0, missing=0.0, duplicates=0.0,
+                    closure=False):
     """A multi-element survey with known signal, micro-scale geology and noise.
 
     Parameters
     ----------
     n_samples : int
-        Number of samples, at most 3000, uniform over a square.
+        Number of samples, at most 1,000,000. Fields are exact to 3,000, sums of waves beyond.
     n_elements : int
-        Number of elements, at most 48.
+        Number of elements, at most 48 (56 with `closure`).
     ranges : sequence
-        Matern-3/2 range of each latent process, in map units; as many processes as ranges.
+        Matern range of each latent process along its longer axis, in map units; as many processes as ranges.
     noise : float
-        Standard deviation of the measurement error as a multiple of the signal's.
-    mixing : str
-        "linear" or "nonlinear": how processes make elements.
+        Root mean square of the measurement error as a multiple of the signal's standard deviation.
+    mixing : str or float
+        How processes make elements: "linear", "nonlinear", or a degree of nonlinearity between 0 and 1.
     microscale : float
         Standard deviation of micro-scale geology as a multiple of the signal's; shared by the elements through two factors.
     extent : float
         Side of the square, in map units.
     random_state : int
         Seed: names the survey.
+    smoothness : float or sequence
+        0.5, 1.5 or 2.5, for all processes or for each.
+    anisotropy, azimuth : float or sequence
+        Range along the longer axis over that across (at least 1), and its direction in degrees clockwise from north.
+    design : str
+        "uniform", "grid", "jittered", "clustered" or "stream": see `sampling_sites`.
+    error : str
+        "normal", "proportional" (growing with the content) or "heavy_tailed" (Student-t, 4 degrees of freedom), all of the same `noise`.
+    contamination, contamination_sd : float
+        Share of the cells that are gross errors, and by how many standard deviations of the observed element (of its logarithm).
+    censored : float
+        Share of the values below detection, in every second element.
+    missing : float
+        Share of the cells that are missing, at random.
+    duplicates : float
+        Share of the sites sampled twice. Duplicates share the true content and the detection limits; they have no gross errors or gaps.
+    closure : bool
+        Major elements first, all as parts of a whole of 1,000,000 ppm.
 
     Returns
     -------
     SimulatedSurvey
         With `.survey`, `.signal`, `.denoised` in ppm and `.oracle()`.
+
+    Raises
+    ------
+    SurveyError
+        For settings that no survey can have.
     """
-    _check(n_samples, n_elements, ranges, noise, mixing, microscale, extent)
+    _check(n_samples, noise, microscale, extent, contamination_sd,
+           dict(contamination=contamination, censored=censored, missing=missing, duplicates=duplicates))
+    _scale(n_elements, closure)
+    degree, fields = _degree(mixing), random_fields(ranges, smoothness, anisotropy, azimuth)
     generator = np.random.default_rng(random_state)
-    sites = generator.uniform(0, extent, (n_samples, 2))
-    distance = cdist(sites, sites)
-    fields = np.stack([np.linalg.cholesky(_correlation(distance, range_)) @ generator.standard_normal(n_samples)
-                       for range_ in ranges], axis=1)
-    signal = _mixed(fields, n_elements, mixing, generator)
-    error = noise * generator.standard_normal((n_samples, n_elements))
-    loadings = microscale * _unit_rows(generator, n_elements, 2)
-    denoised = signal + generator.standard_normal((n_samples, 2)) @ loadings.T
-    layers = {"signal": signal, "denoised": denoised, "observed": denoised + error}
-    return SimulatedSurvey(sites, fields, layers, ranges, noise, loadings)
+    tails, gross, gaps, chosen, again = generator.spawn(5)
+    sites = sampling_sites(n_samples, design, extent, generator)
+    latent_fields = fields.draw(sites, generator)
+    twice = np.flatnonzero(random_cells(n_samples, duplicates, chosen))
+    layers, deviation, loadings = _layers(latent_fields, n_elements, degree, noise, microscale, error, twice,
+                                          (generator, tails, again))
+    reporting = dict(contamination=contamination, contamination_sd=contamination_sd, missing=missing, censored=censored,
+                     closure=closure, duplicate_rows=twice, generators=(gross, gaps))
+    return SimulatedSurvey(sites, fields, latent_fields, layers, noise, deviation, loadings, reporting)
