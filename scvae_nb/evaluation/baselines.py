@@ -94,6 +94,12 @@ class Raw(_Baseline):
     "The observed values."
 
     def __init__(self, random_state=0):
+        """
+        Parameters
+        ----------
+        random_state : int
+            Not used; every baseline has one.
+        """
         self.random_state = random_state
 
     def _estimate(self, values, coordinates):
@@ -103,7 +109,7 @@ class Raw(_Baseline):
 def _n_components(values, random_state, n_shuffles=20):
     "Components by parallel analysis: eigenvalues above the 95 % quantile of shuffled columns; at least one."
     generator = np.random.default_rng(random_state)
-    eigenvalues = lambda array: np.linalg.eigvalsh(np.cov(array.T, bias=True))[::-1]
+    eigenvalues = lambda array: np.linalg.eigvalsh(np.atleast_2d(np.cov(array.T, bias=True)))[::-1]
     shuffled = np.array([eigenvalues(generator.permuted(values, axis=0)) for _ in range(n_shuffles)])
     above = eigenvalues(values) > np.quantile(shuffled, 0.95, axis=0)
     return max(1, int(np.argmin(np.append(above, False))))
@@ -132,6 +138,14 @@ class PrincipalComponents(_Baseline):
     "Projection on the first principal components; their number by parallel analysis unless given."
 
     def __init__(self, n_components=None, random_state=0):
+        """
+        Parameters
+        ----------
+        n_components : int, optional
+            Components to keep; by default those above parallel analysis.
+        random_state : int
+            Seed of the shuffles.
+        """
         self.n_components, self.random_state = n_components, random_state
 
     def _estimate(self, values, coordinates):
@@ -155,6 +169,14 @@ class Factors(_Baseline):
     "Posterior of a factor analysis; number of factors by five-fold cross-validated likelihood."
 
     def __init__(self, max_factors=15, random_state=0):
+        """
+        Parameters
+        ----------
+        max_factors : int
+            Most factors to try; never more than half the elements.
+        random_state : int
+            Seed of the folds.
+        """
         self.max_factors, self.random_state = max_factors, random_state
 
     def _estimate(self, values, coordinates):
@@ -177,6 +199,14 @@ class MovingMean(_Baseline):
     "Mean of each site and its k nearest neighbours; k of each element by leave-one-out."
 
     def __init__(self, windows=_WINDOWS, random_state=0):
+        """
+        Parameters
+        ----------
+        windows : sequence of int
+            Numbers of neighbours to choose from, increasing.
+        random_state : int
+            Not used.
+        """
         self.windows, self.random_state = windows, random_state
 
     def _estimate(self, values, coordinates):
@@ -205,6 +235,14 @@ class Kriging(_Baseline):
     "Kriging of each element with its nugget filtered; variograms fitted by GSTools (extra `peers`)."
 
     def __init__(self, n_neighbours=100, random_state=0):
+        """
+        Parameters
+        ----------
+        n_neighbours : int
+            Sites of the moving neighbourhood, the site itself included.
+        random_state : int
+            Seed of the thinning of surveys above 3000 samples, for the variograms.
+        """
         self.n_neighbours, self.random_state = n_neighbours, random_state
 
     def _estimate(self, values, coordinates):
@@ -213,15 +251,31 @@ class Kriging(_Baseline):
         return estimate, variance, {"n_neighbours": self.n_neighbours, "variograms": [_in_words(v) for v in variograms]}
 
 # %% ../../nbs/evaluation/30_baselines.ipynb #e9ee5160
+def _affordable_neighbours(n_sites, n_elements, operations=1e12):
+    "Neighbours, 10 to 75, for which dense systems at every site cost so many operations in all."
+    unknowns = (1.5 * operations / n_sites)**(1 / 3)
+    return int(np.clip(unknowns / n_elements, 10, 75))
+
+
 class Cokriging(_Baseline):
     "Ordinary cokriging with the nugget filtered, under a fitted linear model of coregionalisation."
 
     def __init__(self, n_structures=2, n_neighbours=None, random_state=0):
+        """
+        Parameters
+        ----------
+        n_structures : int
+            Spatial structures besides the nugget.
+        n_neighbours : int, optional
+            Sites of the moving neighbourhood; by default as many as minutes allow, from 10 to 75.
+        random_state : int
+            Seed of the thinning of surveys above 3000 samples, for the variograms.
+        """
         self.n_structures, self.n_neighbours, self.random_state = n_structures, n_neighbours, random_state
 
     def _estimate(self, values, coordinates):
         model = fit_coregionalisation(values, coordinates, self.n_structures, random_state=self.random_state)
-        count = self.n_neighbours or max(10, 480 // values.shape[1])
+        count = self.n_neighbours or _affordable_neighbours(*values.shape)
         estimate, variance = cokriging_filter(values, coordinates, model, count)
         ranks = [int(np.linalg.matrix_rank(sill, tol=1e-3)) for sill in model.sills]
         return estimate, variance, {"n_neighbours": count, "model": model.model, "ranges": list(model.ranges), "ranks": ranks,
@@ -232,6 +286,14 @@ class FactorKriging(_Baseline):
     "Min/max autocorrelation factors, each kriged with its nugget filtered; variograms fitted by GSTools (extra `peers`)."
 
     def __init__(self, n_neighbours=100, random_state=0):
+        """
+        Parameters
+        ----------
+        n_neighbours : int
+            Sites of the moving neighbourhood, the site itself included.
+        random_state : int
+            Seed of the thinning of surveys above 3000 samples, for the variograms.
+        """
         self.n_neighbours, self.random_state = n_neighbours, random_state
 
     def _estimate(self, values, coordinates):
@@ -247,6 +309,18 @@ class MultitaskGP(_Baseline):
     "Variational multitask Gaussian process of GPyTorch (extra `peers`)."
 
     def __init__(self, n_latents=6, n_inducing=400, n_epochs=100, batch_size=512, learning_rate=0.02, random_state=0):
+        """
+        Parameters
+        ----------
+        n_latents, n_inducing : int
+            Latent processes and inducing points.
+        n_epochs, batch_size : int
+            Passes over the survey and sites per step.
+        learning_rate : float
+            Of Adam.
+        random_state : int
+            Seed.
+        """
         self.n_latents, self.n_inducing, self.n_epochs = n_latents, n_inducing, n_epochs
         self.batch_size, self.learning_rate, self.random_state = batch_size, learning_rate, random_state
 
@@ -276,6 +350,12 @@ class PlainVAE(_Autoencoder):
     _spatial_prior = None
 
     def __init__(self, random_state=0):
+        """
+        Parameters
+        ----------
+        random_state : int
+            Seed of the training.
+        """
         self.random_state = random_state
 
 
@@ -285,6 +365,12 @@ class GraphVAE(_Autoencoder):
     _spatial_prior = "graph"
 
     def __init__(self, random_state=0):
+        """
+        Parameters
+        ----------
+        random_state : int
+            Seed of the training.
+        """
         self.random_state = random_state
 
 
