@@ -45,7 +45,7 @@ def _fit_shape(gstools, name, lag, semivariance, weight):
     return VariogramModel(float(model.nugget), float(model.var), float(range_), name, rmse=residual)
 
 
-def automatic_variogram(values, coordinates, models=tuple(_SHAPES), max_samples=4000, random_state=0):
+def automatic_variogram(values, coordinates, models=tuple(_SHAPES), max_samples=3000, random_state=0):
     """Variogram of one variable, estimated and fitted by GSTools; the best of several shapes.
 
     Parameters
