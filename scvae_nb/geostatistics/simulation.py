@@ -12,9 +12,11 @@ import pandas as pd
 from .designs import sampling_sites
 from .laboratory import (WHOLE, close, detection_limits, error_deviation, gross_errors, random_cells,
                                                tail_scale, unclose)
+from .neighbours import vecchia_order, vecchia_predecessors
 from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscale_posterior,
                                            site_information)
 from .random_fields import DENSE_SITES, random_fields
+from .vecchia import field_posterior_mean, vecchia_factor
 from ..survey.errors import SurveyError
 from ..survey.table import Survey
 
@@ -120,6 +122,10 @@ def _report(simulated, coordinates, duplicate, reporting):
     return survey, contaminated, _table(again, limits, coordinates[rows], simulated.index[rows], simulated)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #b690fef8
+# predecessors of a site in the sparse oracle: within 0.2 % of the dense one
+_PREDECESSORS = 30
+
+
 def _linear_model(simulated):
     "Loadings (p, L), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,)."
     scale, closure = simulated.open_scale, simulated.closure
@@ -134,16 +140,31 @@ def _linear_model(simulated):
     return np.array(loadings).T, observed - intercept, precision, intercept
 
 
+def _correlations(simulated):
+    "Correlation matrices (n, n) of the fields."
+    return [simulated.fields.correlation(simulated.survey.coordinates, field) for field in range(len(simulated.fields))]
+
+
+def _vecchia_posterior_mean(simulated, information, right):
+    "Posterior mean of the fields from sparse factors, shape (n, L)."
+    fields, shared, factors = simulated.fields, {}, []
+    for field in range(len(fields)):
+        places, stretch = fields.stretched(simulated.survey.coordinates, field), (fields.anisotropy[field], fields.azimuth[field])
+        if stretch not in shared:
+            order = vecchia_order(places, "maxmin")
+            shared[stretch] = order, vecchia_predecessors(places, _PREDECESSORS, order)
+        factors.append(vecchia_factor(places, fields.ranges[field], fields.smoothness[field], _PREDECESSORS, *shared[stretch]))
+    return field_posterior_mean(factors, information[0] if len(information) == 1 else information, right)
+
+
 def _oracle(simulated, layer, dense):
     "Oracle cokriging on the scale on which the model is linear, shape (n, p)."
     loadings, residuals, precision, intercept = _linear_model(simulated)
     information, right = site_information(loadings, simulated.microscale_loadings, precision, residuals)
-    places = simulated.survey.coordinates
-    if len(places) <= DENSE_SITES if dense is None else dense:
-        correlations = [simulated.fields.correlation(places, field) for field in range(len(simulated.fields))]
-        estimate = dense_posterior_mean(correlations, information, right)
+    if len(right) <= DENSE_SITES if dense is None else dense:
+        estimate = dense_posterior_mean(_correlations(simulated), information, right)
     else:
-        raise SurveyError(f"the oracle of {len(places)} sites needs a matrix that is too large; expected at most {DENSE_SITES} sites.")
+        estimate = _vecchia_posterior_mean(simulated, information, right)
     signal = estimate @ loadings.T
     if layer == "denoised":
         # given the signal, micro-scale geology is the shrunken residual
@@ -154,17 +175,16 @@ def _oracle(simulated, layer, dense):
 def _oracle_deviation(simulated, layer):
     "Posterior standard deviation under the linear model on the standard scale, shape (n, p)."
     loadings, residuals, precision, _ = _linear_model(simulated)
-    micro, places = simulated.microscale_loadings, simulated.survey.coordinates
+    micro = simulated.microscale_loadings
     information, _ = site_information(loadings, micro, precision, residuals)
-    correlations = [simulated.fields.correlation(places, field) for field in range(len(simulated.fields))]
-    covariance = dense_posterior_covariance(correlations, information)
+    covariance = dense_posterior_covariance(_correlations(simulated), information)
     if layer == "signal":
         return np.sqrt(np.einsum("jf,nfg,jg->nj", loadings, covariance, loadings))
     # denoised = (A - B M^-1 B^T D A) z + B w + what is known, with w ~ N(0, M^-1)
     inner = np.linalg.inv(np.eye(micro.shape[1]) + np.einsum("jq,nj,jr->nqr", micro, precision, micro))
     gain = loadings - micro @ inner @ np.einsum("jq,nj,jf->nqf", micro, precision, loadings)
-    return np.sqrt(np.einsum("njf,nfg,njg->nj", np.broadcast_to(gain, (len(places), *loadings.shape)), covariance, gain)
-                   + np.einsum("jq,nqr,jr->nj", micro, inner, micro))
+    gain = np.broadcast_to(gain, (len(residuals), *loadings.shape))
+    return np.sqrt(np.einsum("njf,nfg,njg->nj", gain, covariance, gain) + np.einsum("jq,nqr,jr->nj", micro, inner, micro))
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #265bc0de
 class SimulatedSurvey:
