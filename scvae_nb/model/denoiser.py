@@ -20,9 +20,10 @@ from sklearn.exceptions import NotFittedError
 from tqdm.auto import tqdm
 
 from .likelihoods import LIKELIHOODS
-from .module import GenerativeModel, InferenceNetwork, factor_start, make_site_data
+from .module import GenerativeModel, InferenceNetwork, factor_start, make_site_data, range_start
 from .persistence import read_model, write_model
 from .posterior import Posterior
+from .refinement import refine
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .training import TrainingSettings, hold_out_cells, isolated, train
 from ..survey.errors import SurveyError, SurveyWarning, name_rows
@@ -32,7 +33,7 @@ from ..survey.transforms import RobustScaler, make_transform, transform_from_dic
 # %% ../../nbs/model/60_denoiser.ipynb #b821b2b7
 SPATIAL_PRIORS = ("gp", "graph", None)
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
-_TRAINING_STEPS = 600  # gradient steps that max_epochs=None allows for
+_TRAINING_STEPS = 480  # gradient steps that max_epochs=None allows for; refinement follows
 _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those in training
 
 
@@ -69,7 +70,7 @@ class SCVAE(BaseEstimator):
         batch_size : int
             Sites per gradient step; at most a quarter of the survey is used.
         max_epochs : int, optional
-            Passes over the survey; by default enough for 600 gradient steps, at least 10, at most 300.
+            Passes over the survey; by default enough for 480 gradient steps, at least 10, at most 300. With "gp", refinement follows.
         learning_rate : float
         patience : int, optional
             Epochs without a better held-out score before training stops; by default a quarter of max_epochs.
@@ -240,11 +241,15 @@ def fit_model(model, survey):
         factor_start(network, values, survey.coordinates)
         network.to(device)
         data = _site_data(model, values, survey, 1).to(device)
+        if model.spatial_prior == "gp":
+            range_start(network, data)
         hidden = hold_out_cells(np.isfinite(values), np.random.default_rng(model.random_state))
-        history, converged = train(network, data, torch.as_tensor(hidden, device=device), settings)
+        hidden = torch.as_tensor(hidden, device=device)
+        history, converged = train(network, data, hidden, settings)
+        refinement = refine(network, data, hidden, settings) if model.spatial_prior == "gp" else None
     model.survey_, model.transform_, model.scaler_, model.network_ = survey, transform, scaler, network
     model.elements_, model.units_ = list(survey.elements), dict(survey.units)
-    model.history_, model.converged_ = history, converged
+    model.history_, model.converged_, model.refinement_ = history, converged, refinement
     return model
 
 
@@ -302,7 +307,7 @@ def _posterior(model, survey, coordinates):
         model, as_survey(survey, coordinates, allow_negative=model.transform_name is None))
     values = model.scaler_.transform(_model_scale(survey, model.transform_))
     data = _site_data(model, values, survey, _DENOISE_NEIGHBOURS)
-    return survey, Posterior(model.network_, data.to(next(model.network_.parameters()).device), model.random_state)
+    return survey, Posterior(model.network_, data.to(next(model.network_.parameters()).device), model.random_state, progress=model.progress)
 
 
 def denoise_survey(model, survey=None, statistic="median", coordinates=None):
@@ -357,6 +362,8 @@ def model_state(model):
     arrays |= dict(survey_values=survey.values.to_numpy(), survey_censored=survey.censored.to_numpy(), survey_coordinates=survey.coordinates,
                    history=history.drop(columns="seconds", errors="ignore").to_numpy())
     settings["history_columns"] = [name for name in history.columns if name != "seconds"]
+    if model.refinement_ is not None:
+        arrays["refinement"] = model.refinement_.drop(columns="seconds").to_numpy(dtype=float)
     return settings, arrays
 
 
@@ -371,6 +378,7 @@ def restore_model(cls, settings, arrays):
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
     model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
     model.history_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"])
+    model.refinement_ = pd.DataFrame(arrays["refinement"], columns=["round", "loss", "held_out"]) if "refinement" in arrays else None
     device = chosen_device(model.device)
     with isolated(model.random_state, device):
         model.network_ = _build_network(model, len(model.scaler_.scale))

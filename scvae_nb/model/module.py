@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SiteData', 'make_site_data', 'Encoder', 'decoder_shapes', 'decode_signal', 'GenerativeModel', 'microscale_posterior',
-           'InferenceNetwork', 'spatial_posterior', 'decoder_draw', 'factor_start']
+           'InferenceNetwork', 'spatial_posterior', 'decoder_draw', 'align_basis', 'factor_start', 'range_deviance',
+           'range_start']
 
 # %% ../../nbs/model/30_module.ipynb #5c5c38e4
 import math
@@ -73,6 +74,7 @@ def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, s
 
 # %% ../../nbs/model/30_module.ipynb #19a7224e
 _BOUND = 4.0  # robust standard deviations at which the encoder's input saturates
+_WIDEST = 6.0  # a pseudo-observation is N(0, 1 + v) under the prior: so many of its standard deviations are as far as it goes
 
 
 class Encoder(nn.Module):
@@ -97,7 +99,9 @@ class Encoder(nn.Module):
         information = (self.linear.weight * loadings.T).abs().detach() + 1e-6
         share = (observed @ information.T / information.sum(-1)).clamp(min=0.02)
         mean = (bounded @ self.linear.weight.T) / share + self.linear.bias + correction
-        return mean, log_variance.clamp(-6, 6).exp() / share
+        variance = log_variance.clamp(-6, 6).exp() / share
+        widest = _WIDEST * (1 + variance).sqrt()
+        return widest * torch.tanh(mean / widest), variance
 
 # %% ../../nbs/model/30_module.ipynb #46458e71
 def decoder_shapes(n_elements, n_spatial, n_microscale, hidden):
@@ -140,6 +144,7 @@ class GenerativeModel(PyroModule):
             for name, (shape, scale) in self.shapes.items()})
         self.log_noise = nn.Parameter(torch.full((n_elements,), -0.3))
         self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(2.0))
+        self.register_buffer("basis", torch.eye(hidden))
 
     @property
     def noise_scale(self):
@@ -151,16 +156,23 @@ class GenerativeModel(PyroModule):
         """Degrees of freedom of the Student-t; None for the Normal."""
         return bounded_degrees_of_freedom(self.raw_degrees_of_freedom) if self.likelihood == "studentt" else None
 
-    def forward(self, data, rows, annealing=1.0):
-        """The model on a batch of rows; `annealing` scales the latents' and weights' divergence during warm-up."""
+    def with_output(self, weights):
+        """Weights as the decoder takes them: the sampled output weights are coordinates in the basis of the hidden units."""
+        return weights | {"output": weights["output"] @ self.basis.T}
+
+    def forward(self, data, rows, annealing=1.0, spatial=None):
+        """The model on a batch of rows; `annealing` scales the latents' and weights' divergence during warm-up; given spatial latents
+        (len(rows), L) are taken as known."""
         with pyro.poutine.scale(scale=annealing):
             weights = {name: pyro.sample(name, dist.Normal(0.0, self.log_prior_scale[name].exp()).expand(shape).to_event(len(shape)))
                        for name, (shape, _) in self.shapes.items()}
+        weights = self.with_output(weights)
         values = data.values[rows]
         zeros = lambda count: values.new_zeros(len(rows), count)
         with pyro.plate("sites", len(data), subsample=rows):
-            with pyro.poutine.scale(scale=annealing):
-                spatial = pyro.sample("spatial", SpatialPrior(zeros(self.n_spatial), values.new_ones(())).to_event(1))
+            if spatial is None:
+                with pyro.poutine.scale(scale=annealing):
+                    spatial = pyro.sample("spatial", SpatialPrior(zeros(self.n_spatial), values.new_ones(())).to_event(1))
             location = decode_signal(weights, spatial)
             if self.n_microscale:
                 with pyro.poutine.scale(scale=annealing):
@@ -239,20 +251,26 @@ class InferenceNetwork(PyroModule):
         """Pseudo-observations (mean, variance), each (len(rows), L)."""
         return self.encoder(data.values[rows], data.observed[rows], self.mean["linear"])
 
+    def mean_weights(self):
+        """Posterior means of all decoder weights, a dict of tensors."""
+        return self.generative.with_output({name: mean.detach() for name, mean in self.mean.items()})
+
     def sample_weights(self, shape=()):
         """Draws of all decoder weights from their posterior, a dict of tensors with leading dimensions `shape`."""
-        return {name: mean + self.log_std[name].exp() * torch.randn((*shape, *mean.shape), device=mean.device)
-                for name, mean in self.mean.items()}
+        return self.generative.with_output({name: mean + self.log_std[name].exp() * torch.randn((*shape, *mean.shape), device=mean.device)
+                                            for name, mean in self.mean.items()})
 
-    def forward(self, data, rows, annealing=1.0):
+    def forward(self, data, rows, annealing=1.0, spatial=None):
         """The guide on a batch of rows; sites in the order of the model."""
         with pyro.poutine.scale(scale=annealing):
             weights = {name: pyro.sample(name, dist.Normal(mean, self.log_std[name].exp()).to_event(mean.dim()))
                        for name, mean in self.mean.items()}
-        posterior = spatial_posterior(self, data, rows)
+        posterior = spatial_posterior(self, data, rows) if spatial is None else None
         generative = self.generative
+        weights = generative.with_output(weights)
         with pyro.plate("sites", len(data), subsample=rows), pyro.poutine.scale(scale=annealing):
-            spatial = pyro.sample("spatial", posterior.to_event(1))
+            if spatial is None:
+                spatial = pyro.sample("spatial", posterior.to_event(1))
             if not generative.n_microscale:
                 return
             mean, factor = microscale_posterior(data.values[rows] - decode_signal(weights, spatial), data.observed[rows],
@@ -325,6 +343,35 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None):
     latent = mean + (factor @ noise[..., None])[..., 0]
     return signal, signal + latent @ loadings.transpose(-1, -2)
 
+# %% ../../nbs/model/30_module.ipynb #03a939c8
+def _standard_latents(n_latent, device, n_points=2048):
+    """Fixed standard normal points, (n_points, L)."""
+    return torch.randn(n_points, n_latent, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+@torch.no_grad()
+def align_basis(network, data):
+    """Turn the output weights into the eigenbasis of the hidden units and set their posterior variances there.
+
+    Parameters
+    ----------
+    network : InferenceNetwork
+        Changed in place; its decoder's mean stays what it is.
+    data : SiteData
+        Tells how many values of each element there are.
+    """
+    generative, mean = network.generative, network.mean
+    latents = _standard_latents(generative.n_spatial, data.values.device)
+    hidden = F.silu(latents @ mean["hidden_weight"].T + mean["hidden_bias"])
+    strength, basis = torch.linalg.eigh(hidden.T @ hidden / len(hidden))
+    mean["output"].copy_(mean["output"] @ generative.basis.T @ basis)
+    generative.basis.copy_(basis)
+    information = data.observed.sum(0) / generative.noise_scale**2
+    if generative.degrees_of_freedom is not None:
+        information = information * (generative.degrees_of_freedom + 1) / (generative.degrees_of_freedom + 3)
+    prior_precision = (-2 * generative.log_prior_scale["output"]).exp()
+    network.log_std["output"].copy_(-0.5 * torch.log(information[:, None] * strength.clamp(min=0) + prior_precision))
+
 # %% ../../nbs/model/30_module.ipynb #b0326092
 def _autocorrelation_rotation(scores, coordinates):
     """Rotation of factor scores (n, L) towards min/max autocorrelation: smoothest factor first."""
@@ -373,3 +420,50 @@ def factor_start(network, values, coordinates):
     encoder.network[-1].weight.mul_(0.1)
     encoder.network[-1].bias.zero_()
     encoder.network[-1].bias[len(network.log_range):len(network.log_range) + n_latent] = single(np.log(variance))
+
+# %% ../../nbs/model/30_module.ipynb #1d659663
+_RANGE_CANDIDATES = np.geomspace(1.5, 60.0, 14)  # in site spacings
+
+
+@torch.no_grad()
+def range_deviance(mean, variance, log_range, places, rows, before, smoothness):
+    """Minus twice the log likelihood of pseudo-observations under given ranges, from one-step predictions, (L,).
+
+    Parameters
+    ----------
+    mean, variance : torch.Tensor, shape (n, L)
+        Pseudo-observations.
+    log_range : torch.Tensor, shape (L,)
+    places : torch.Tensor, shape (n, 2)
+    rows : torch.Tensor, shape (b,)
+        Sites to predict.
+    before : torch.Tensor, shape (b, m)
+        Their predecessors, -1 where there is none.
+    smoothness : {0.5, 1.5, 2.5}
+    """
+    valid, before = (before >= 0).float(), before.clamp(min=0)
+    ahead, ahead_variance, _ = krige(mean[before].transpose(1, 2), variance[before].transpose(1, 2), log_range,
+                                     *neighbourhood_distances(places[rows], places[before]), valid, smoothness)
+    total = ahead_variance + variance[rows]
+    return ((mean[rows] - ahead) ** 2 / total + total.log()).sum(0)
+
+
+@torch.no_grad()
+def range_start(network, data, n_sites=2000):
+    """Set the range of each latent to the candidate under which its pseudo-observations are most likely.
+
+    Parameters
+    ----------
+    network : InferenceNetwork
+        Changed in place; only for spatial_prior="gp".
+    data : SiteData
+        With predecessors.
+    n_sites : int
+        Sites whose one-step predictions count.
+    """
+    mean, variance = network.encode(data, torch.arange(len(data), device=data.values.device))
+    rows = torch.linspace(0, len(data) - 1, min(n_sites, len(data)), device=data.values.device).long()
+    deviance = [range_deviance(mean, variance, torch.full_like(network.log_range, float(np.log(candidate))), data.places, rows,
+                               data.predecessors[rows].long(), network.smoothness) for candidate in _RANGE_CANDIDATES]
+    best = torch.stack(deviance).argmin(0).cpu()
+    network.log_range.copy_(torch.as_tensor(np.log(_RANGE_CANDIDATES), dtype=torch.float32)[best])

@@ -20,7 +20,7 @@ from pyro.infer import TraceMeanField_ELBO
 from tqdm.auto import tqdm
 
 from .likelihoods import observation_distribution
-from .module import SiteData, decoder_draw, spatial_posterior
+from .module import SiteData, align_basis, decoder_draw, spatial_posterior
 
 # %% ../../nbs/model/40_training.ipynb #c5141fcb
 class ConvergenceWarning(UserWarning):
@@ -204,6 +204,7 @@ def train(network, data, hidden, settings):
         try:
             for epoch in bar:
                 annealing = min(1.0, epoch / max(1.0, settings.warm_up * settings.max_epochs))
+                align_basis(network, training)
                 loss, norm = _epoch(network, objective, training, optimiser, schedule, settings, annealing)
                 watched = _watch(network, training, data.values, hidden, settings)
                 history.append(dict(epoch=epoch, loss=loss, **watched, learning_rate=schedule.get_last_lr()[0], gradient_norm=norm,
