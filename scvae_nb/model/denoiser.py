@@ -334,7 +334,7 @@ def denoise_survey(model, survey=None, statistic="median", coordinates=None):
     with isolated(model.random_state, next(model.network_.parameters()).device):
         survey, posterior = _posterior(model, survey, coordinates)
         batches = tqdm(posterior.batches(), desc="denoising", unit="batch", disable=not model.progress)
-        summary = gather_summaries([summarise_batch(posterior, rows, model.transform_, model.scaler_) for rows in batches])
+        summary = gather_summaries((summarise_batch(posterior, rows, model.transform_, model.scaler_) for rows in batches), survey.n_samples)
     return DenoisedSurvey(survey, posterior, model.transform_, model.scaler_, summary, statistic, summarise_model(model),
                           model.history_.copy(), model.random_state)
 

@@ -182,7 +182,7 @@ class GenerativeModel(PyroModule):
             pyro.sample("values", likelihood.mask(data.observed[rows].bool()).to_event(1), obs=values)
 
 # %% ../../nbs/model/30_module.ipynb #fb7874f5
-def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_freedom=None, rounds=2):
+def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_freedom=None, rounds=2, typical=None):
     """Posterior of the micro-scale latents given the residual from the signal.
 
     Parameters
@@ -196,6 +196,9 @@ def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_f
         Of the Student-t; None for the Normal (then one round is exact).
     rounds : int
         Rounds of reweighting for the Student-t.
+    typical : torch.Tensor, shape (..., n, q), optional
+        Residual at which the weights of the Student-t are found, of fewer leading dimensions' size: many residuals of the same sites then share
+        weights and covariance, which saves most of the work. By default `residual`.
 
     Returns
     -------
@@ -203,22 +206,24 @@ def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_f
     factor : torch.Tensor, shape (..., n, L0, L0)
         Lower Cholesky factor of the covariance.
     """
+    typical = residual if typical is None else typical
     precision = observed / noise_scale**2
-    weight = torch.ones_like(residual)
+    weight = torch.ones_like(typical)
     identity = torch.eye(loadings.shape[-1], device=residual.device)
     outer = (loadings[..., :, None] * loadings[..., None, :]).flatten(-2)
-    for _ in range(1 if degrees_of_freedom is None else 1 + rounds):
+    for turn in range(1 if degrees_of_freedom is None else 1 + rounds):
+        if turn:
+            with torch.no_grad():
+                mean = torch.cholesky_solve((strength * typical @ loadings)[..., None], factor)[..., 0]
+                weight = robust_weight(typical - mean @ loadings.transpose(-1, -2), noise_scale, degrees_of_freedom)
         strength = weight * precision
-        information = (strength @ outer).unflatten(-1, identity.shape) + identity
-        factor = torch.linalg.cholesky_ex(information)[0]
-        mean = torch.cholesky_solve((strength * residual @ loadings)[..., None], factor)[..., 0]
-        with torch.no_grad():
-            left = residual - mean @ loadings.transpose(-1, -2)
-            weight = robust_weight(left, noise_scale, degrees_of_freedom)
+        factor = torch.linalg.cholesky_ex((strength @ outer).unflatten(-1, identity.shape) + identity)[0]
     inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-    return mean, torch.linalg.cholesky_ex(inverse.transpose(-1, -2) @ inverse)[0]
+    covariance = inverse.transpose(-1, -2) @ inverse
+    mean = torch.einsum("...ij,...j->...i", covariance, strength * residual @ loadings)
+    return mean, torch.linalg.cholesky_ex(covariance)[0]
 
-# %% ../../nbs/model/30_module.ipynb #1ed10c3f
+# %% ../../nbs/model/30_module.ipynb #704c1183
 class InferenceNetwork(PyroModule):
     """q(W) q(z^s | x) q(z^0 | x, z^s, W): mean-field weights, kriged pseudo-observations, exact micro-scale regression."""
 
@@ -314,7 +319,7 @@ def _graph_posterior(network, data, rows, near):
     return GraphPosterior(mean[own], variance[own], mean[position[:, 1:]].transpose(1, 2), weight, network.graph_strength)
 
 # %% ../../nbs/model/30_module.ipynb #95e6c923
-def decoder_draw(network, data, rows, weights, spatial, noise=None):
+def decoder_draw(network, data, rows, weights, spatial, noise=None, share=False):
     """Signal and denoised composition for given weights and spatial latents, the micro-scale latents drawn from their posterior.
 
     Parameters
@@ -327,6 +332,8 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None):
     spatial : torch.Tensor, shape (..., b, L)
     noise : torch.Tensor, shape (..., b, L0), optional
         Standard normal numbers for the micro-scale latents; drawn if not given.
+    share : bool
+        Find the weights of outliers once for all latents of a decoder (the second dimension of `spatial`), at their mean.
 
     Returns
     -------
@@ -337,10 +344,11 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None):
     if not generative.n_microscale:
         return signal, signal
     loadings = weights["microscale"]
-    mean, factor = microscale_posterior(data.values[rows] - signal, data.observed[rows], loadings, generative.noise_scale,
-                                        generative.degrees_of_freedom)
+    residual = data.values[rows] - signal
+    mean, factor = microscale_posterior(residual, data.observed[rows], loadings, generative.noise_scale, generative.degrees_of_freedom,
+                                        typical=residual.mean(1, keepdim=True) if share else None)
     noise = torch.randn_like(mean) if noise is None else noise.expand_as(mean)
-    latent = mean + (factor @ noise[..., None])[..., 0]
+    latent = mean + torch.einsum("...ij,...j->...i", factor, noise)
     return signal, signal + latent @ loadings.transpose(-1, -2)
 
 # %% ../../nbs/model/30_module.ipynb #03a939c8

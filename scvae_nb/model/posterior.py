@@ -89,7 +89,7 @@ class Posterior:
     def grid(self, rows):
         """Signal and denoised composition on the grid of decoders and latents, each a float64 array (A, B, b, q)."""
         spatial = _spread(*self.moments(rows), self.spatial_points)
-        layers = decoder_draw(self.network, self.data, rows, self.weights, spatial, self.microscale_points)
+        layers = decoder_draw(self.network, self.data, rows, self.weights, spatial, self.microscale_points, share=True)
         return tuple(layer.double().cpu().numpy() for layer in layers)
 
     def measurement_variance(self):
@@ -106,7 +106,7 @@ class Posterior:
 
 def _spread(centre, root, standard):
     """Latents (..., b, L) from standard normal numbers (..., b or 1, L), given mean and Cholesky factor at b sites."""
-    return centre + (root @ standard[..., None])[..., 0]
+    return centre + torch.einsum("...ij,...j->...i", root, standard)
 
 # %% ../../nbs/model/45_posterior.ipynb #53e1b1aa
 _DRAWS_AT_ONCE = 16  # latent maps solved for together

@@ -61,9 +61,16 @@ def summarise_batch(posterior, rows, transform, scaler):
     return summary
 
 
-def gather_summaries(parts):
-    """Join the summaries of batches along the sites."""
-    return {name: np.concatenate([part[name] for part in parts], axis=-2) for name in parts[0]}
+def gather_summaries(parts, n_samples):
+    """Join the summaries of batches (any iterable) along the sites, into arrays made once: the summaries of a million sites fill gigabytes."""
+    gathered, start = {}, 0
+    for part in parts:
+        for name, values in part.items():
+            if name not in gathered:
+                gathered[name] = np.empty((*values.shape[:-2], n_samples, values.shape[-1]))
+            gathered[name][..., start:start + values.shape[-2], :] = values
+        start += values.shape[-2]
+    return gathered
 
 # %% ../../nbs/model/50_results.ipynb #930292e2
 class DenoisedSurvey:
