@@ -87,7 +87,8 @@ def baseline(cell, twin):
     from scvae_nb.evaluation.baselines import BASELINES
 
     method = BASELINES[cell.method](random_state=cell.seed, **cell.options)
-    return lambda: method.fit(twin.survey), lambda fitted: fitted.denoise(), lambda estimate: (estimate.signal, estimate.standard_deviation, None)
+    read = lambda estimate: (estimate.signal, estimate.standard_deviation, None)
+    return lambda: method.fit(twin.survey), lambda fitted: fitted.denoise(), read
 
 
 # The scores

@@ -18,9 +18,9 @@ BASELINES = [name for name in LABELS if name not in ("oracle", OURS)]
 MAIN = {"n_samples": 2000, "n_elements": 12, "noise": 1.0, "mixing": "linear"}
 NUGGET_SHARES = (0.25, 0.5, 0.75)
 
-# Seconds of one core: (for any survey, per 1,000 sites). Only for planning.
+# Seconds of one core, scores included: (for any survey, per 1,000 sites). Only for planning.
 COST = {
-    "oracle": (2, 2), OURS: (18, 5), "lmc_gp": (5, 50), "cokriging": (1, 27), "maf_kriging": (1, 6.5), "kriging": (1, 6), "graph": (6, 3),
+    "oracle": (2, 4), OURS: (25, 12), "lmc_gp": (5, 50), "cokriging": (1, 27), "maf_kriging": (1, 6.5), "kriging": (1, 6), "graph": (6, 3),
     "vae": (5, 3), "factor_analysis": (1, 0.3), "pca": (0.5, 0.1), "moving_mean": (0.5, 0.1), "raw": (0.5, 0.1),
 }
 # run on the first seed only in surveys of 1,000 sites and more in the table of nugget shares: slow, or far from the best everywhere
@@ -90,6 +90,8 @@ def nugget():
                     seeds = range(3 if n == 200 or n == 1000 and method not in ONE_SEED else 1)
                     shares = SLOWEST.get(method, {}).get(n, NUGGET_SHARES)
                     reason = "" if share in shares else _too_slow(method, n, shares)
+                    if method in ("vae", "graph") and n > 1000:
+                        reason = "a code made from one sample has nothing from denser sites; far behind at 1,000"
                     yield from _cells("nugget", [method], seeds, None, reason, mixing=mixing, n_samples=n, noise=noise)
 
 
@@ -119,8 +121,8 @@ def censored():
 
 
 def latents():
-    """Once, twice and four times the true number of latents, and the default."""
-    for options in ({}, {"n_spatial": 3}, {"n_spatial": 6}, {"n_spatial": 12}):
+    """Once, twice (the default for 12 elements) and four times the true number of latents."""
+    for options in ({"n_spatial": 3}, {}, {"n_spatial": 12}):
         yield from _cells("latents", [OURS], range(3), options)
 
 

@@ -88,13 +88,15 @@ def describe_machine(workers):
         done = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True)
         return done.stdout.strip()
 
-    changed = "+" if git("status", "--porcelain", "--", "../scvae_nb") else ""
+    # the commit that last changed what the results depend on; + for changes that are in none
+    folders = [f"../scvae_nb/{wing}" for wing in ("survey", "geostatistics", "model", "evaluation")]
+    commit = git("log", "-1", "--format=%h", "--abbrev=10", "--", *folders) + ("+" if git("status", "--porcelain", "--", *folders) else "")
     versions = {}
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return {"commit": git("rev-parse", "--short=10", "HEAD") + changed, "python": platform.python_version(), **versions,
+    return {"commit": commit, "python": platform.python_version(), **versions,
             "cores": os.cpu_count(), "cpu": names[0] if names else platform.processor(), "workers": workers}
 
 
