@@ -282,19 +282,8 @@ class Cokriging(_Baseline):
                                     "nugget": np.diag(model.nugget).round(3).tolist()}
 
 
-class FactorKriging(_Baseline):
-    "Min/max autocorrelation factors, each kriged with its nugget filtered; variograms fitted by GSTools (extra `peers`)."
-
-    def __init__(self, n_neighbours=100, random_state=0):
-        """
-        Parameters
-        ----------
-        n_neighbours : int
-            Sites of the moving neighbourhood, the site itself included.
-        random_state : int
-            Seed of the thinning of surveys above 3000 samples, for the variograms.
-        """
-        self.n_neighbours, self.random_state = n_neighbours, random_state
+class FactorKriging(Kriging):
+    "Min/max autocorrelation factors, each kriged with its nugget filtered; variograms and parameters as in `Kriging`."
 
     def _estimate(self, values, coordinates):
         factors = min_max_factors(_filled(values, self.random_state)[0], coordinates)

@@ -44,7 +44,7 @@ def _fit_shape(gstools, name, lag, semivariance, weight):
     range_ = {"spherical": 1, "exponential": 3, "matern": np.sqrt(2) * _MATERN_RANGE}[name] * model.len_scale
     return VariogramModel(float(model.nugget), float(model.var), float(range_), name, rmse=residual)
 
-
+# %% ../../nbs/geostatistics/40_kriging.ipynb #d1a0d067
 def automatic_variogram(values, coordinates, models=tuple(_SHAPES), max_samples=3000, random_state=0):
     """Variogram of one variable, estimated and fitted by GSTools; the best of several shapes.
 
@@ -232,7 +232,7 @@ def _nearest_semidefinite(matrix):
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * values.clip(0)) @ vectors.T
 
-
+# %% ../../nbs/geostatistics/40_kriging.ipynb #7cdeec4e
 def _goulard_voltz(basis, semivariance, weight, n_iterations, start=None):
     "Semidefinite matrices (S, p, p) for given structures (S, K), and the weighted sum of squares."
     weighted = basis * weight
@@ -321,7 +321,7 @@ def _cokriging_batch(model, places, target, values):
     variance = np.diagonal(model.sills.sum(axis=0)) - (right * solved[..., :p]).sum(axis=1) + (rest * correction).sum(axis=1)
     return estimate[..., 0], variance.clip(0)
 
-
+# %% ../../nbs/geostatistics/40_kriging.ipynb #3597ac52
 def cokriging_filter(values, coordinates, model, n_neighbours=40):
     """Ordinary cokriging of the signal of all variables at their own sites, the nugget filtered.
 
@@ -360,7 +360,7 @@ class MinMaxFactors:
     autocorrelation: np.ndarray
     centre: np.ndarray
 
-
+# %% ../../nbs/geostatistics/40_kriging.ipynb #23ec5fd2
 def min_max_factors(values, coordinates, n_neighbours=10):
     """Min/max autocorrelation factors at the lag of the nearest neighbours.
 

@@ -45,7 +45,7 @@ def site_information(loadings, microscale_loadings, precision, residuals):
                                             weighted @ microscale_loadings)
     return _quadratic(precision, loadings, loadings) - cross @ gain, right
 
-
+# %% ../../nbs/geostatistics/48_oracle.ipynb #c32d820c
 def microscale_posterior(microscale_loadings, precision, residuals):
     """Micro-scale geology of each sample given its signal.
 
@@ -87,7 +87,7 @@ def _woodbury_factor(correlations, root):
     system[np.diag_indices(n_fields * n)] += 1
     return cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
 
-
+# %% ../../nbs/geostatistics/48_oracle.ipynb #12a599ce
 def dense_posterior_mean(correlations, information, right):
     """Posterior mean of the fields at the sites, exactly.
 
@@ -113,7 +113,7 @@ def dense_posterior_mean(correlations, information, right):
     pulled = np.einsum("nfr,rn->fn", root, weights)
     return smooth - np.stack([correlation @ w for correlation, w in zip(correlations, pulled)], axis=1)
 
-
+# %% ../../nbs/geostatistics/48_oracle.ipynb #2cc802da
 def dense_posterior_covariance(correlations, information):
     """Posterior covariance between the fields at each site, exactly.
 

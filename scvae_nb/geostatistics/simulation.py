@@ -156,7 +156,7 @@ def _vecchia_posterior_mean(simulated, information, right):
         factors.append(vecchia_factor(places, fields.ranges[field], fields.smoothness[field], _PREDECESSORS, *shared[stretch]))
     return field_posterior_mean(factors, information[0] if len(information) == 1 else information, right)
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #ba270f5c
 def _oracle(simulated, layer, dense):
     "Oracle cokriging on the scale on which the model is linear, shape (n, p)."
     loadings, residuals, precision, intercept = _linear_model(simulated)

@@ -36,7 +36,7 @@ _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges o
 _TRAINING_STEPS = 480  # gradient steps that max_epochs=None allows for; refinement follows
 _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those in training
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #555fe3e8
 class SCVAE(BaseEstimator):
     """Probabilistic, spatially constrained variational autoencoder that denoises multi-element geochemical surveys."""
 
@@ -246,13 +246,16 @@ def fit_model(model, survey):
         hidden = hold_out_cells(np.isfinite(values), np.random.default_rng(model.random_state))
         hidden = torch.as_tensor(hidden, device=device)
         history, converged = train(network, data, hidden, settings)
-        refinement = refine(network, data, hidden, settings) if model.spatial_prior == "gp" else None
+        refinement = None
+        if model.spatial_prior == "gp":
+            refinement, finished = refine(network, data, hidden, settings)
+            converged = converged and finished
     model.survey_, model.transform_, model.scaler_, model.network_ = survey, transform, scaler, network
     model.elements_, model.units_ = list(survey.elements), dict(survey.units)
     model.history_, model.converged_, model.refinement_ = history, converged, refinement
     return model
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #eb108649
 def _site_data(model, values, survey, multiple):
     """Sites with `multiple` times n_neighbours neighbours, ready for the network."""
     predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
@@ -338,7 +341,7 @@ def denoise_survey(model, survey=None, statistic="median", coordinates=None):
     return DenoisedSurvey(survey, posterior, model.transform_, model.scaler_, summary, statistic, summarise_model(model),
                           model.history_.copy(), model.random_state)
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #e2eaf214
 def latent_maps(model, survey=None, coordinates=None):
     """Posterior means of the spatial latents: smooth maps of the processes behind the elements, DataFrame (n, L), unit variance."""
     check_fitted(model)

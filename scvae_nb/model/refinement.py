@@ -8,6 +8,7 @@ __all__ = ['choose_window', 'score_draws', 'fresh_hidden_units', 'switch_off', '
 # %% ../../nbs/model/42_refinement.ipynb #cebb2634
 import math
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from ..geostatistics.vecchia import field_posterior
 from .latents import gauss_newton, linearise_all, site_order, spatial_factors
 from .likelihoods import observation_distribution
 from .module import SiteData, align_basis, decoder_draw, range_deviance, spatial_posterior
+from .training import ConvergenceWarning, copy_state
+from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/42_refinement.ipynb #ef5cbcbc
 _WINDOW = 20_000  # sites that refinement learns from; more would change the decoder little and cost a lot
@@ -100,8 +103,11 @@ def _learn_decoder(network, objective, training, rows, draws, optimiser, batch_s
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 50.0)
         optimiser.step()
-        losses.append(float(loss.detach()))
-    return float(np.mean(losses))
+        losses.append(loss.detach())
+    mean = float(torch.stack(losses).mean())
+    if not math.isfinite(mean):
+        raise FloatingPointError("the loss is not finite")
+    return mean
 
 # %% ../../nbs/model/42_refinement.ipynb #f96658ef
 _LEAST_SHARE = 0.2  # of the prior variance, in the posterior means of a latent that is worth having
@@ -169,6 +175,45 @@ def update_ranges(network, places, predecessors, mode, information, right, gener
 _TOLERANCE = 0.01  # nats per held-out cell: a difference below it is not a reason to go back
 
 
+@torch.no_grad()
+def _encoded(network, training, rows):
+    """Latents from the encoder and its neighbours, (b, L), to start from."""
+    return torch.cat([spatial_posterior(network, training, part).loc for part in rows.split(1024)])
+
+
+def _rounds(network, data, training, hidden, settings):
+    """Alternate E and M steps; yields after each E step a row of the log, whose loss the M step that follows fills in."""
+    generator = np.random.default_rng(settings.seed)
+    places = data.places.double().cpu().numpy()
+    chosen = choose_window(places, generator)
+    rows = torch.as_tensor(chosen, device=data.values.device)
+    ordered = site_order(places[chosen], settings.seed)
+    factors = spatial_factors(network, places[chosen], ordered)
+    n_draws = int(np.clip(8000 // len(rows), *_DRAWS))
+    objective = TraceMeanField_ELBO()(network.generative, network)
+    learnt = [*network.generative.parameters(), *network.mean.parameters(), *network.log_std.parameters()]
+    optimiser = torch.optim.Adam(learnt, lr=_LEARNING_RATE)
+    mode = gauss_newton(network, training, rows, _encoded(network, training, rows), factors, network.mean_weights(), _SOLVE_TOLERANCE)
+    switch_off(network, mode)
+    fresh_hidden_units(network)
+    started = time.perf_counter()
+    for number in range(_ROUNDS + 1):
+        said = linearise_all(network, training, rows, mode, network.mean_weights())
+        if number:
+            update_ranges(network, data.places[rows], ordered[1], mode, *said, generator)
+            factors = spatial_factors(network, places[chosen], ordered)
+        mode, draws = _draw_latents(factors, *said, mode, n_draws, generator)
+        entry = dict(round=number, loss=np.nan, held_out=score_draws(network, training, rows, draws, data.values, hidden),
+                     seconds=time.perf_counter() - started)
+        yield entry
+        if number < _ROUNDS:
+            switch_off(network, mode)
+            align_basis(network, training)
+            for group in optimiser.param_groups:
+                group["lr"] = 0.5 * _LEARNING_RATE * (1 + math.cos(math.pi * number / _ROUNDS))
+            entry["loss"] = _learn_decoder(network, objective, training, rows, draws, optimiser, 2 * settings.batch_size)
+
+# %% ../../nbs/model/42_refinement.ipynb #1653f2f1
 def refine(network, data, hidden, settings):
     """Learn the decoder, the noise and the micro-scale part once more, from latents drawn jointly at all sites.
 
@@ -184,47 +229,25 @@ def refine(network, data, hidden, settings):
 
     Returns
     -------
-    pandas.DataFrame
+    log : pandas.DataFrame
         A row per round: round, loss (nats per sample, latents known), held_out (nats per cell, before the round's M step), seconds.
+    finished : bool
+        If not, a ConvergenceWarning has said why, and the network is in its best state so far.
     """
     training = SiteData(data.values * ~hidden, data.observed * ~hidden, data.places, data.neighbours, data.predecessors)
-    generator = np.random.default_rng(settings.seed)
-    places = data.places.double().cpu().numpy()
-    chosen = choose_window(places, generator)
-    rows = torch.as_tensor(chosen, device=data.values.device)
-    ordered = site_order(places[chosen], settings.seed)
-    factors = spatial_factors(network, places[chosen], ordered)
-    n_draws = int(np.clip(8000 // len(rows), *_DRAWS))
-    objective = TraceMeanField_ELBO()(network.generative, network)
-    learnt = [p for p in network.parameters() if p is not network.log_range and not any(p is q for q in network.encoder.parameters())]
-    optimiser = torch.optim.Adam(learnt, lr=_LEARNING_RATE)
-    mode = gauss_newton(network, training, rows, _encoded(network, training, rows), factors, network.mean_weights(), _SOLVE_TOLERANCE)
-    switch_off(network, mode)
-    fresh_hidden_units(network)
-    log, best, started = [], (math.inf, None), time.perf_counter()
-    for number in tqdm(range(_ROUNDS + 1), desc="refining", unit="round", disable=not settings.progress):
-        said = linearise_all(network, training, rows, mode, network.mean_weights())
-        if number:
-            update_ranges(network, data.places[rows], ordered[1], mode, *said, generator)
-            factors = spatial_factors(network, places[chosen], ordered)
-        mode, draws = _draw_latents(factors, *said, mode, n_draws, generator)
-        score = score_draws(network, training, rows, draws, data.values, hidden)
-        log.append(dict(round=number, loss=np.nan, held_out=score, seconds=time.perf_counter() - started))
-        if score < best[0]:
-            best = score, {name: value.detach().clone() for name, value in network.state_dict().items()}
-        if number == _ROUNDS:
-            break
-        switch_off(network, mode)
-        align_basis(network, training)
-        for group in optimiser.param_groups:
-            group["lr"] = 0.5 * _LEARNING_RATE * (1 + math.cos(math.pi * number / _ROUNDS))
-        log[-1]["loss"] = _learn_decoder(network, objective, training, rows, draws, optimiser, 2 * settings.batch_size)
-    if not log[-1]["held_out"] <= best[0] + _TOLERANCE:
-        network.load_state_dict(best[1])
-    return pd.DataFrame(log)
-
-
-@torch.no_grad()
-def _encoded(network, training, rows):
-    """Latents from the encoder and its neighbours, (b, L), to start from."""
-    return torch.cat([spatial_posterior(network, training, part).loc for part in rows.split(1024)])
+    log, best, best_score, trouble = [], copy_state(network), math.inf, ""
+    rounds = _rounds(network, data, training, hidden, settings)
+    try:
+        for entry in tqdm(rounds, desc="refining", total=_ROUNDS + 1, unit="round", disable=not settings.progress):
+            log.append(entry)
+            if entry["held_out"] < best_score:
+                best, best_score = copy_state(network), entry["held_out"]
+    except KeyboardInterrupt:
+        trouble = f"refinement was interrupted after {len(log)} of {_ROUNDS + 1} rounds"
+    except (FloatingPointError, SurveyError) as error:
+        trouble = f"refinement broke down in round {len(log)} ({error})"
+    if trouble or log[-1]["held_out"] > best_score + _TOLERANCE:
+        network.load_state_dict(best)
+    if trouble:
+        warnings.warn(trouble + "; the best state so far is kept", ConvergenceWarning, stacklevel=3)
+    return pd.DataFrame(log, columns=["round", "loss", "held_out", "seconds"]), not trouble
