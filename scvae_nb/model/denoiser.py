@@ -33,7 +33,7 @@ from ..survey.transforms import RobustScaler, make_transform, transform_from_dic
 # %% ../../nbs/model/60_denoiser.ipynb #b821b2b7
 SPATIAL_PRIORS = ("gp", "graph", None)
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
-_TRAINING_STEPS = 480  # gradient steps that max_epochs=None allows for; refinement follows
+_TRAINING_STEPS = 240  # gradient steps that max_epochs=None allows for; refinement follows
 _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those in training
 
 # %% ../../nbs/model/60_denoiser.ipynb #555fe3e8
@@ -70,7 +70,7 @@ class SCVAE(BaseEstimator):
         batch_size : int
             Sites per gradient step; at most a quarter of the survey is used.
         max_epochs : int, optional
-            Passes over the survey; by default enough for 480 gradient steps, at least 10, at most 300. With "gp", refinement follows.
+            Passes over the survey; by default enough for 240 gradient steps, at least 10, at most 300. With "gp", refinement follows.
         learning_rate : float
         patience : int, optional
             Epochs without a better held-out score before training stops; by default a quarter of max_epochs.
@@ -366,7 +366,8 @@ def model_state(model):
                    history=history.drop(columns="seconds", errors="ignore").to_numpy())
     settings["history_columns"] = [name for name in history.columns if name != "seconds"]
     if model.refinement_ is not None:
-        arrays["refinement"] = model.refinement_.drop(columns="seconds").to_numpy(dtype=float)
+        refinement = model.refinement_.drop(columns="seconds")
+        arrays["refinement"], settings["refinement_columns"] = refinement.to_numpy(dtype=float), list(refinement.columns)
     return settings, arrays
 
 
@@ -381,7 +382,7 @@ def restore_model(cls, settings, arrays):
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
     model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
     model.history_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"])
-    model.refinement_ = pd.DataFrame(arrays["refinement"], columns=["round", "loss", "held_out"]) if "refinement" in arrays else None
+    model.refinement_ = pd.DataFrame(arrays["refinement"], columns=settings["refinement_columns"]) if "refinement" in arrays else None
     device = chosen_device(model.device)
     with isolated(model.random_state, device):
         model.network_ = _build_network(model, len(model.scaler_.scale))
