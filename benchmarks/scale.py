@@ -9,7 +9,7 @@
 Each size runs in a process of its own, so that its memory is its own, and is written as soon as it ends. The survey is made by another one:
 the densest matrix in this benchmark is the survey itself. 2,000 sites in 100 x 100 map units, 12 elements, three processes, linear mixing,
 noise as strong as the signal. `epoch_seconds` is the mean over the epochs but the first; `setup_seconds` is the rest of the fit (neighbours,
-start). One core needs minutes for 100,000 sites.
+start, refinement). One core needs minutes for 100,000 sites.
 """
 import argparse
 import json
