@@ -39,6 +39,10 @@ class SiteData:
     def __len__(self):
         return len(self.values)
 
+    def without(self, hidden):
+        """The same data without some cells, (n, q) bool."""
+        return SiteData(self.values * ~hidden, self.observed * ~hidden, self.places, self.neighbours, self.predecessors)
+
     def to(self, device):
         """The same data on another device."""
         return SiteData(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))

@@ -19,10 +19,9 @@ from pyro.infer import TraceMeanField_ELBO
 from tqdm.auto import tqdm
 
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
-from .latents import gauss_newton, linearise_all, site_order, spatial_factors
-from .likelihoods import observation_distribution, robust_weight
-from .module import (SiteData, align_basis, decode_signal, decoder_draw, microscale_posterior, range_deviance,
-                                   spatial_posterior)
+from .latents import gauss_newton, linearise_all, measurement_errors, site_order, spatial_factors
+from .likelihoods import observation_distribution
+from .module import align_basis, decode_signal, decoder_draw, range_deviance, spatial_posterior
 from .relevance import replaceable_latents, switch_off, uninformed_latents, weak_latents
 from .training import ConvergenceWarning, copy_state, hold_out_cells
 from ..survey.errors import SurveyError
@@ -125,26 +124,12 @@ def _draw_latents(factors, said, mode, off, n_draws, generator):
 
 # %% ../../nbs/model/42_refinement.ipynb #f96658ef
 @torch.no_grad()
-def _error_precision(network, training, rows, draws):
-    """Values without their micro-scale part and their precisions, each (n_draws, b, q)."""
-    generative, loadings = network.generative, network.mean.get("microscale")
-    values, observed = training.values[rows], training.observed[rows]
-    residual = values - decode_signal(network.mean_weights(), draws)
-    if loadings is not None:
-        latent, _ = microscale_posterior(residual, observed, loadings, generative.noise_scale, generative.degrees_of_freedom)
-        residual, values = residual - latent @ loadings.T, values - latent @ loadings.T
-    weight = robust_weight(residual, generative.noise_scale, generative.degrees_of_freedom)
-    return values.expand_as(residual), observed * weight / generative.noise_scale**2
-
-
-_EVIDENCE_STEPS = 10
-_OUTPUT_SCALES = (1e-3, 1.0)  # least and largest prior scale of the output weights
-
-
 def _normal_equations(network, training, rows, draws):
     """Features' weighted products (q, D, D) and their products with the values (q, D), float64."""
-    mean = network.mean
-    target, precision = _error_precision(network, training, rows, draws)
+    mean, weights = network.mean, network.mean_weights()
+    signal = decode_signal(weights, draws)
+    left, precision = measurement_errors(network, weights, training.values[rows] - signal, training.observed[rows])
+    target = signal + left
     hidden = F.silu(draws @ mean["hidden_weight"].T + mean["hidden_bias"]) @ network.generative.basis
     features = torch.cat([torch.ones_like(draws[..., :1]), draws, hidden], -1).flatten(0, 1).double()
     products, right = [], []
@@ -153,6 +138,10 @@ def _normal_equations(network, training, rows, draws):
         products.append(weighted.T @ features)
         right.append(weighted.T @ target[..., element].flatten().double())
     return torch.stack(products), torch.stack(right)
+
+# %% ../../nbs/model/42_refinement.ipynb #bea303f5
+_EVIDENCE_STEPS = 10
+_OUTPUT_SCALES = (1e-3, 1.0)  # least and largest prior scale of the output weights
 
 
 @torch.no_grad()
@@ -358,7 +347,7 @@ def masked_errors(network, training, masked):
     ndarray, shape (n_masked,)
         In the window that refinement learns from.
     """
-    rest = SiteData(training.values * ~masked, training.observed * ~masked, training.places, training.neighbours, training.predecessors)
+    rest = training.without(masked)
     places = training.places.double().cpu().numpy()
     chosen = choose_window(places, np.random.default_rng(0))
     rows, weights = torch.as_tensor(chosen, device=masked.device), network.mean_weights()
@@ -374,7 +363,7 @@ def _better(errors, than):
     difference = than - errors
     return bool(difference.mean() > difference.std() / len(difference)**0.5)
 
-
+# %% ../../nbs/model/42_refinement.ipynb #5953eb19
 def _attempt(network, data, training, hidden, settings, replace):
     """Refine in place; returns the log, what stopped it, and whether latents were replaced."""
     log, best, best_cells, trouble, refinement = [], copy_state(network), None, "", None
@@ -434,7 +423,7 @@ def refine(network, data, hidden, settings):
     finished : bool
         If not, a ConvergenceWarning has said why, and the network is in its best state so far.
     """
-    training = SiteData(data.values * ~hidden, data.observed * ~hidden, data.places, data.neighbours, data.predecessors)
+    training = data.without(hidden)
     start = copy_state(network)
     log, trouble, replaced = _attempt(network, data, training, hidden, settings, True)
     if replaced and not trouble:

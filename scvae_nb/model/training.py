@@ -21,7 +21,7 @@ from pyro.infer import TraceMeanField_ELBO
 from tqdm.auto import tqdm
 
 from .likelihoods import observation_distribution
-from .module import SiteData, align_basis, decoder_draw, spatial_posterior
+from .module import align_basis, decoder_draw, spatial_posterior
 
 # %% ../../nbs/model/40_training.ipynb #c5141fcb
 class ConvergenceWarning(UserWarning):
@@ -195,8 +195,7 @@ def train(network, data, hidden, settings):
     converged : bool
         If not, a ConvergenceWarning has said why.
     """
-    shown = ~hidden
-    training = SiteData(data.values * shown, data.observed * shown, data.places, data.neighbours, data.predecessors)
+    training = data.without(hidden)
     objective = TraceMeanField_ELBO()(network.generative, network)
     steps = math.ceil(len(data) / settings.batch_size)
     optimiser, schedule = _optimiser(network, settings, settings.max_epochs * steps)
