@@ -33,7 +33,7 @@ from ..survey.transforms import RobustScaler, make_transform, transform_from_dic
 # %% ../../nbs/model/60_denoiser.ipynb #b821b2b7
 SPATIAL_PRIORS = ("gp", "graph", None)
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
-_TRAINING_STEPS = {True: 240, False: 480}  # gradient steps that max_epochs=None allows for, with refinement to follow and without
+_TRAINING_STEPS = {True: 120, False: 480}  # gradient steps that max_epochs=None allows for, with refinement to follow and without
 _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those in training
 
 # %% ../../nbs/model/60_denoiser.ipynb #555fe3e8
@@ -70,7 +70,7 @@ class SCVAE(BaseEstimator):
         batch_size : int
             Sites per gradient step; at most a quarter of the survey is used.
         max_epochs : int, optional
-            Passes over the survey; by default enough for 480 gradient steps, with "gp" for 240 as refinement follows; at least 10, at most 300.
+            Passes over the survey; by default enough for 480 gradient steps, with "gp" for 120 as refinement follows; at least 10, at most 300.
         learning_rate : float
         patience : int, optional
             Epochs without a better held-out score before training stops; by default a quarter of max_epochs.

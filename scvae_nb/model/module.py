@@ -147,7 +147,7 @@ class GenerativeModel(PyroModule):
             name: nn.Parameter(torch.full(scale, -0.5 * math.log(shape[-1]) if len(shape) > 1 else 0.0))
             for name, (shape, scale) in self.shapes.items()})
         self.log_noise = nn.Parameter(torch.full((n_elements,), -0.3))
-        self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(2.0))
+        self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(3.4))  # near Normal: gross errors have to show
         self.register_buffer("basis", torch.eye(hidden))
 
     @property
@@ -356,9 +356,17 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None, share=False)
     return signal, signal + latent @ loadings.transpose(-1, -2)
 
 # %% ../../nbs/model/30_module.ipynb #03a939c8
-def _standard_latents(n_latent, device, n_points=2048):
-    """Fixed standard normal points, (n_points, L)."""
-    return torch.randn(n_points, n_latent, generator=torch.Generator().manual_seed(0)).to(device)
+_POINTS = 2048  # at which hidden units are averaged
+
+
+def _hidden_units(network):
+    """Hidden units (points, hidden) at standard normal latents, each point with hidden weights of its own from their posterior."""
+    generator, device = torch.Generator().manual_seed(0), network.log_range.device
+    normal = lambda *shape: torch.randn(_POINTS, *shape, generator=generator).to(device)
+    drawn = {name: network.mean[name] + network.log_std[name].exp() * normal(*network.mean[name].shape)
+             for name in ("hidden_weight", "hidden_bias")}
+    latents = normal(network.generative.n_spatial, 1)
+    return F.silu((drawn["hidden_weight"] @ latents)[..., 0] + drawn["hidden_bias"])
 
 
 @torch.no_grad()
@@ -373,8 +381,7 @@ def align_basis(network, data):
         Tells how many values of each element there are.
     """
     generative, mean = network.generative, network.mean
-    latents = _standard_latents(generative.n_spatial, data.values.device)
-    hidden = F.silu(latents @ mean["hidden_weight"].T + mean["hidden_bias"])
+    hidden = _hidden_units(network)
     strength, basis = torch.linalg.eigh(hidden.T @ hidden / len(hidden))
     mean["output"].copy_(mean["output"] @ generative.basis.T @ basis)
     generative.basis.copy_(basis)
