@@ -280,9 +280,9 @@ class _Refinement:
         self.off, self.replaced = np.zeros(network.generative.n_spatial, dtype=bool), False
         self.n_draws, self.n_rounds = int(np.clip(_DRAWN // len(self.rows), *_DRAWS)), count_rounds(len(self.rows))
         self.objective, self.optimiser = TraceMeanField_ELBO()(network.generative, network), _optimiser(network)
-        self.factors = dict(zip(range(len(self.off)), spatial_factors(network, self.places, self.ordered)))
+        self.factors = spatial_factors(network, self.places, self.ordered)
         start = _encoded(network, training, self.rows)
-        self.mode = gauss_newton(network, training, self.rows, start, list(self.factors.values()), network.mean_weights(), _SOLVE_TOLERANCE)
+        self.mode = gauss_newton(network, training, self.rows, start, self.factors, network.mean_weights(), _SOLVE_TOLERANCE)
         self.draw()
 
     def draw(self, move_ranges=False):
