@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['measurement_errors', 'linearise', 'split_blocks', 'site_order', 'latents_on', 'spatial_factors', 'linearise_all',
-           'gauss_newton', 'LatentPosterior', 'find_latents']
+           'of_latents', 'gauss_newton', 'LatentPosterior', 'find_latents']
 
 # %% ../../nbs/model/35_latents.ipynb #bb7c35ff
 from dataclasses import dataclass
@@ -129,8 +129,8 @@ def linearise_all(network, data, rows, spatial, weights, chunk=4096):
     return tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts))
 
 
-def _only(on, information, right):
-    """Information (n, L, L) and precision-weighted data (n, L) of some latents; a view where it is all of them."""
+def of_latents(on, information, right):
+    """Information (n, L, L) and precision-weighted data (n, L) of some latents; as they are where it is all of them."""
     if len(on) == right.shape[1]:
         return information, right
     return np.ascontiguousarray(information[:, on][:, :, on]), np.ascontiguousarray(right[:, on])
@@ -159,7 +159,7 @@ def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3)
     white, on = None, list(factors)
     for _ in range(_STEPS):
         information, right = linearise_all(network, data, rows, spatial, weights)
-        posterior = field_posterior(list(factors.values()), *_only(on, information, right), start=white, tolerance=tolerance)
+        posterior = field_posterior(list(factors.values()), *of_latents(on, information, right), start=white, tolerance=tolerance)
         moved = torch.zeros_like(spatial)
         moved[:, on] = torch.as_tensor(posterior.mean, dtype=spatial.dtype, device=spatial.device)
         step = float((moved - spatial).square().mean().sqrt())
@@ -204,7 +204,7 @@ class LatentPosterior:
         information, right = linearise_all(self.network, self.data, rows, self.mean, self.weights)
         factors = spatial_factors(self.network, self.data.places.double().cpu().numpy())
         drawn, on = np.zeros((n_draws, *self.mean.shape)), list(factors)
-        drawn[..., on] = field_posterior(list(factors.values()), *_only(on, information, right), n_draws, generator, tolerance=1e-2).draws
+        drawn[..., on] = field_posterior(list(factors.values()), *of_latents(on, information, right), n_draws, generator, tolerance=1e-2).draws
         return drawn
 
 # %% ../../nbs/model/35_latents.ipynb #a71f7f0e

@@ -19,7 +19,7 @@ from pyro.infer import TraceMeanField_ELBO
 from tqdm.auto import tqdm
 
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
-from .latents import gauss_newton, linearise_all, measurement_errors, site_order, spatial_factors
+from .latents import gauss_newton, linearise_all, measurement_errors, of_latents, site_order, spatial_factors
 from .likelihoods import observation_distribution
 from .module import align_basis, decode_signal, decoder_draw, range_deviance, spatial_posterior
 from .relevance import replaceable_latents, switch_off, uninformed_latents, weak_latents
@@ -86,7 +86,8 @@ _TOLERANCE = 0.01  # nats per held-out cell: a difference below it is not a reas
 
 
 def clearly_worse(cells, than):
-    """Whether the mean score of the same cells is higher by more than matters, and by more than three standard errors (`than` is the best of many)."""
+    """Whether the mean score of the same cells is higher by more than matters, and by more than three standard errors: `than` is the best of
+    many."""
     difference = cells - than
     return bool(difference.mean() > max(_TOLERANCE, 3 * difference.std() / len(difference)**0.5))
 
@@ -119,10 +120,8 @@ def fresh_hidden_units(network, off):
 # %% ../../nbs/model/42_refinement.ipynb #4e111265
 def _draw_latents(factors, said, mode, off, n_draws, generator):
     """E step: posterior mode (b, L) and joint draws (n_draws, b, L) of the latents."""
-    information, right = said
     on = np.flatnonzero(~off)
-    posterior = field_posterior([factors[latent] for latent in on], np.ascontiguousarray(information[:, on][:, :, on]),
-                                np.ascontiguousarray(right[:, on]), n_draws, generator, tolerance=_SOLVE_TOLERANCE)
+    posterior = field_posterior([factors[latent] for latent in on], *of_latents(on, *said), n_draws, generator, tolerance=_SOLVE_TOLERANCE)
     found, draws = torch.zeros_like(mode), mode.new_zeros((n_draws, *mode.shape))
     found[:, on] = torch.as_tensor(posterior.mean, dtype=mode.dtype, device=mode.device).clamp(-5.0, 5.0)
     draws[..., on] = torch.as_tensor(posterior.draws, dtype=mode.dtype, device=mode.device)
@@ -236,7 +235,7 @@ def update_ranges(network, places, predecessors, mode, said, off, generator):
     generator : numpy.random.Generator
     """
     on = np.flatnonzero(~off)
-    information, right, mode = said[0][:, on][:, :, on], said[1][:, on], mode[:, on]
+    (information, right), mode = of_latents(on, *said), mode[:, on]
     single = lambda array: torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
     own = np.maximum(np.einsum("nll->nl", information), 1e-4)
     others = np.einsum("nlk,nk->nl", information, mode.double().cpu().numpy()) - own * mode.double().cpu().numpy()
@@ -270,7 +269,7 @@ def _optimiser(network):
 class _Refinement:
     """E and M steps on a window of the survey; `off` says which latents are out of the decoder."""
 
-    def __init__(self, network, data, training, hidden, settings):
+    def __init__(self, network, data, training, hidden, settings, n_rounds):
         self.network, self.data, self.training, self.hidden, self.settings = network, data, training, hidden, settings
         self.generator = np.random.default_rng(settings.seed)
         places = data.places.double().cpu().numpy()
@@ -278,7 +277,7 @@ class _Refinement:
         self.rows, self.places = torch.as_tensor(chosen, device=data.values.device), places[chosen]
         self.ordered = site_order(self.places, settings.seed)
         self.off, self.replaced = np.zeros(network.generative.n_spatial, dtype=bool), False
-        self.n_draws, self.n_rounds = int(np.clip(_DRAWN // len(self.rows), *_DRAWS)), count_rounds(len(self.rows))
+        self.n_draws, self.n_rounds = int(np.clip(_DRAWN // len(self.rows), *_DRAWS)), n_rounds
         self.objective, self.optimiser = TraceMeanField_ELBO()(network.generative, network), _optimiser(network)
         self.factors = spatial_factors(network, self.places, self.ordered)
         start = _encoded(network, training, self.rows)
@@ -387,15 +386,15 @@ def _better(errors, than):
 def _attempt(network, data, training, hidden, settings, replace):
     """Refine in place; returns the log, what stopped it, and whether latents were replaced."""
     log, best, best_cells, trouble, refinement = [], copy_state(network), None, "", None
-    label, total = "refining" if replace else "refining with all latents", 1 + count_rounds(min(len(data), _WINDOW))
+    label, n_rounds = "refining" if replace else "refining with all latents", count_rounds(len(data))
     try:
-        refinement = _Refinement(network, data, training, hidden, settings)
-        for entry, cells in tqdm(_rounds(refinement, replace), desc=label, total=total, unit="round", disable=not settings.progress):
+        refinement = _Refinement(network, data, training, hidden, settings, n_rounds)
+        for entry, cells in tqdm(_rounds(refinement, replace), desc=label, total=n_rounds + 1, unit="round", disable=not settings.progress):
             log.append(entry)
             if best_cells is None or cells.mean() < best_cells.mean():
                 best, best_cells = copy_state(network), cells
     except KeyboardInterrupt:
-        trouble = f"refinement was interrupted after {len(log)} of {total} rounds"
+        trouble = f"refinement was interrupted after {len(log)} of {n_rounds + 1} rounds"
     except (FloatingPointError, SurveyError) as error:
         trouble = f"refinement broke down in round {len(log)} ({error})"
     if trouble or clearly_worse(cells, best_cells):

@@ -7,6 +7,8 @@ __all__ = ['Transform', 'Identity', 'Log', 'Clr', 'Ilr', 'pivot_basis', 'make_tr
            'lognormal_mean', 'lognormal_variance', 'delta_variance']
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000003
+from abc import ABC, abstractmethod
+
 import numpy as np
 import pandas as pd
 
@@ -32,7 +34,7 @@ def _positive_array(values, elements, name):
     return array
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000008
-class Transform:
+class Transform(ABC):
     "From concentrations (n, p) to coordinates on the real line (n, q), and back."
 
     name = None
@@ -55,17 +57,17 @@ class Transform:
         "Names of the q coordinates."
         return list(self.elements)
 
+    @abstractmethod
     def forward(self, values):
         "Coordinates (n, q) of concentrations (n, p) in original units."
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse(self, y):
         "Concentrations (..., p) in original units at the coordinates y (..., q)."
-        raise NotImplementedError
 
+    @abstractmethod
     def jacobian_product(self, y, direction):
         "Derivative (..., p) of the inverse at y (..., q) along direction (..., q)."
-        raise NotImplementedError
 
     def to_dict(self):
         "Everything `transform_from_dict` needs, as plain Python objects."
