@@ -577,13 +577,14 @@ def plot_training(model_or_history) -> Figure:
         Three panels over the epochs; the epoch with the lowest held-out score is marked.
     """
     history = getattr(model_or_history, "history_", getattr(model_or_history, "history", model_or_history))
-    figure = _new_figure(11.5, 3.1)
+    figure = _new_figure(11.5, 3.6)
     left, middle, right = figure.subplots(1, 3)
+    below = dict(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     _dress(left, "Loss and its terms", "epoch", "nats per sample")
     for name, colour in {"loss": _ink, "negative_log_likelihood": "#0072b2", "kl_latent": "#e69f00",
                          "kl_weights": "#009e73"}.items():
         left.plot(history["epoch"], history[name], color=colour, linewidth=1.4, label=name.replace("_", " "))
-    left.legend(fontsize=7.5, frameon=False)
+    left.legend(**below)
     _dress(middle, "Held-out cells", "epoch", "negative log score, lower is better")
     middle.plot(history["epoch"], history["held_out"], color="#d55e00", linewidth=1.4)
     if history["held_out"].notna().any():
@@ -600,5 +601,5 @@ def plot_training(model_or_history) -> Figure:
     twin.tick_params(labelsize=8, color=_faint)
     twin.spines[["top", "left", "bottom"]].set_visible(False)
     twin.spines["right"].set_color(_faint)
-    right.legend(fontsize=7.5, loc="upper right", bbox_to_anchor=(1, 1.02), framealpha=0.85, edgecolor="none")
+    right.legend(**below)
     return figure
