@@ -41,15 +41,21 @@ def _checked_cells(values, censored, positive):
     return pd.DataFrame(numbers, frame.index, frame.columns), measured
 
 # %% ../../nbs/survey/30_measurement.ipynb #7ca933f8
-def _checked_groups(groups, index):
-    "Group of each row as 0, 1, 2, ..., in order of appearance; refuses gaps and groups of one."
-    if isinstance(groups, pd.Series) and not groups.index.equals(index):
-        raise SurveyError("groups has other row labels than values. Select the same rows of both, in the same order.")
-    if len(groups) != len(index):
-        raise SurveyError(f"groups has {len(groups)} labels; expected one for each of the {len(index)} rows of values.")
-    codes, _ = pd.factorize(np.asarray(groups), use_na_sentinel=True)
+def _checked_labels(labels, index, name):
+    "Labels as 0, 1, 2, ..., in order of appearance; refuses gaps."
+    if isinstance(labels, pd.Series) and not labels.index.equals(index):
+        raise SurveyError(f"{name} has other row labels than values. Select the same rows of both, in the same order.")
+    if len(labels) != len(index):
+        raise SurveyError(f"{name} has {len(labels)} labels; expected one for each of the {len(index)} rows of values.")
+    codes, _ = pd.factorize(np.asarray(labels), use_na_sentinel=True)
     if (codes < 0).any():
-        raise SurveyError(f"groups has no label in {name_rows(index, codes < 0)}. Leave rows out that are not repeats of anything.")
+        raise SurveyError(f"{name} has no label in {name_rows(index, codes < 0)}. Leave rows out that are not repeats of anything.")
+    return codes
+
+
+def _checked_groups(groups, index):
+    "Labels of groups as numbers; refuses groups of one, too."
+    codes = _checked_labels(groups, index, "groups")
     single = np.bincount(codes)[codes] == 1
     if single.any():
         raise SurveyError(f"groups holds a label that occurs once in {name_rows(index, single)}; expected two analyses or more for each "
@@ -363,25 +369,32 @@ def _duplicates(source, name):
                       "that have these attributes.")
 
 
+def _component_intervals(variances, freedoms, weights, level):
+    "Intervals of the components and of their shares in percent, each of shape (3, 2); NaN where a variance that is needed is not known."
+    known = np.random.default_rng(0).chisquare(np.where(freedoms > 0, freedoms, 1), (_N_DRAWS, 3))
+    possible = (variances * freedoms / known)[:, None, :]
+    draws = np.where(weights != 0, weights * possible, 0).sum(axis=2)
+    shares = np.maximum(draws, 0)
+    shares = 100 * shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    return np.quantile(draws, ends, axis=0).T, np.quantile(shares, ends, axis=0).T
+
+
 def _component_rows(variances, freedoms, weights, level):
     "The three components, weights @ variances, with intervals and shares; rows in the order of COMPONENTS."
     variances, freedoms, weights = (np.asarray(each, dtype=float) for each in (variances, freedoms, weights))
-    estimates = weights @ variances
+    needed = weights != 0   # a component does not suffer from what it does not need
+    estimates = np.where(needed, weights * variances, 0).sum(axis=1)
     table = pd.DataFrame({"variance": estimates, "lower": np.nan, "upper": np.nan}, index=COMPONENTS)
     kept = np.maximum(estimates, 0)
     table["share_percent"] = 100 * kept / kept.sum()
-    table[["share_lower", "share_upper"]] = np.nan
-    if np.isfinite(estimates).all():
-        draws = variances * freedoms / np.random.default_rng(0).chisquare(freedoms, (_N_DRAWS, 3)) @ weights.T
-        shares = np.maximum(draws, 0)
-        shares = 100 * shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-        ends = [(1 - level) / 2, (1 + level) / 2]
-        table[["lower", "upper"]] = np.quantile(draws, ends, axis=0).T
-        table[["share_lower", "share_upper"]] = np.quantile(shares, ends, axis=0).T
+    table[["share_lower", "share_upper"]] = np.nan   # keeps the columns in order
+    table[["lower", "upper"]], table[["share_lower", "share_upper"]] = _component_intervals(variances, freedoms, weights, level)
     table["degrees_of_freedom"] = freedoms
     table["note"] = np.select(
-        [table["upper"] < 0, estimates < 0],
-        ["negative beyond chance, counted as 0 in the shares: the repeats within vary more than those around them; look for gross errors",
+        [np.isnan(estimates), table["upper"] < 0, estimates < 0],
+        ["not estimated: too few repeats are measured throughout, or most are identical",
+         "negative beyond chance, counted as 0 in the shares: the repeats within vary more than those around them; look for gross errors",
          "negative, not told apart from zero, counted as 0 in the shares"], "")
     return table
 
@@ -532,12 +545,8 @@ def nested_anova(values, sites, samples, censored=None, log=True, robust=False, 
     """
     _check_level(level)
     frame, measured = _checked_cells(values, censored, positive=log)
-    for labels, name in ((sites, "sites"), (samples, "samples")):
-        if len(labels) != len(frame) or pd.isna(np.asarray(labels, dtype=object)).any():
-            raise SurveyError(f"{name} must hold a label for each of the {len(frame)} rows of values; found {len(labels)} labels, "
-                              f"{int(pd.isna(np.asarray(labels, dtype=object)).sum())} of them missing.")
-    site_codes = pd.factorize(np.asarray(sites))[0]
-    sample_codes = pd.MultiIndex.from_arrays([site_codes, np.asarray(samples)]).factorize()[0]
+    site_codes = _checked_labels(sites, frame.index, "sites")
+    sample_codes = pd.MultiIndex.from_arrays([site_codes, _checked_labels(samples, frame.index, "samples")]).factorize()[0]
     parts = {}
     for column, name in enumerate(frame.columns):
         numbers = frame[name].to_numpy()
@@ -558,7 +567,7 @@ def _nested_element(numbers, sites, samples, measured, robust, level):
     total, freedom_sites = _spread_of_means(site_means, robust)
     size, remaining = site_freedom + 1, np.bincount(codes, weights=inverse)
     in_samples = ((1 - 1 / size) * remaining).sum() / max(site_freedom.sum(), 1)
-    in_sites, lab_in_sites = (1 / size).mean(), (remaining / size**2).mean()
+    in_sites, lab_in_sites = ((1 / size).mean(), (remaining / size**2).mean()) if len(size) else (np.nan, np.nan)
     weights = np.array([[1, -in_sites, in_sites * in_samples - lab_in_sites], [0, 1, -in_samples], [0, 0, 1]])
     rows = _component_rows([total, field, lab], [freedom_sites, field_freedom, lab_freedom], weights, level)
     rows.insert(7, "used", [len(present), size[size > 1].sum(), (usable & (freedom > 0)).sum()])
