@@ -7,6 +7,7 @@ __all__ = ['pair_colours', 'percentile_styles', 'set_colours', 'difference_quant
            'plot_control_chart']
 
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #b782f2b1
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import stats
 
 from .plots import _dress, _faint, _ink, _log_axis, _new_figure, _new_panels
 from ..survey.columns import element_unit
-from ..survey.errors import SurveyError, name_columns
+from ..survey.errors import SurveyError, SurveyWarning, name_columns
 from ..survey.measurement import precision_curve, standard_precision
 
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #e3261b93
@@ -252,7 +253,9 @@ def plot_control_chart(values, element, order=None, censored=None, unit=None):
         When the element is not there, or its results give no control limits.
     """
     column, mask = _element_columns(values, element, censored)
-    row = standard_precision(column.to_frame(), order, mask[:, None]).iloc[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SurveyWarning)   # an error says it below
+        row = standard_precision(column.to_frame(), order, mask[:, None]).iloc[0]
     if np.isnan(row["deviation"]):
         raise SurveyError(f"Column {element!r} gives no control limits: {row['analyses']:.0f} of {len(column)} results are measured; expected 10 or more, most of "
                           "which differ.")
