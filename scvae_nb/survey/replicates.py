@@ -210,7 +210,8 @@ def _with_own_analyses(table, survey, positions):
     parts = []
     for label, rows in table.labels.reset_index(drop=True).groupby(table.labels.to_numpy(dtype=object), sort=False).groups.items():
         rows, own = list(rows), positions[rows[0]]
-        same = [row for row in rows if own >= 0 and _same_analysis(table, row, survey, own)]
+        # a row that is alone cannot be the copy of the survey's own: it is the repeat
+        same = [row for row in rows if own >= 0 and len(rows) > 1 and _same_analysis(table, row, survey, own)]
         if same:
             rows = same[:1] + [row for row in rows if row != same[0]]
         elif own >= 0:
@@ -223,6 +224,7 @@ def _with_own_analyses(table, survey, positions):
 
 
 def _same_analysis(table, row, survey, own):
-    "Whether a row of the second table is the survey's own analysis, copied."
-    return all(np.array_equal(getattr(table, layer).iloc[row], getattr(survey, layer).iloc[own], equal_nan=layer == "values")
-               for layer in ("values", "censored", "above_range"))
+    "Whether a row of the second table is the survey's own analysis, copied: all that both know is equal."
+    both = (table.values.iloc[row].notna() & survey.values.iloc[own].notna()).to_numpy()
+    return both.any() and all(np.array_equal(getattr(table, layer).iloc[row].to_numpy()[both], getattr(survey, layer).iloc[own].to_numpy()[both])
+                              for layer in ("values", "censored", "above_range"))
