@@ -198,9 +198,9 @@ def match_replicates(table, survey):
     positions = np.full(len(labels), -1) if counted else _positions_in(labels, own, table.column)
     lost = once & (positions < 0)
     if lost.any():
-        where = f"column {table.column!r}" if own_column else "row labels"
+        where = f"in column {table.column!r}" if own_column else "among the row labels"
         raise SurveyError(f"Column {table.column!r} of the table of duplicates: {name_columns(labels[lost])} in {name_rows(table.labels.index, lost)} occur "
-                          f"once and are not among the {where} of the survey ({name_columns(own[:3], 3)}, ...). Give the survey a column of that name, "
+                          f"once there and are not {where} of the survey ({name_columns(own[:3], 3)}, ...). Give the survey a column of that name, "
                           "or set its index to these labels.")
     return _with_own_analyses(table, survey, positions)
 
