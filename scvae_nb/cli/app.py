@@ -223,7 +223,9 @@ def check_values(survey, transform: Optional[str]) -> None:
 def describe_survey(survey, source: str) -> str:
     """One line on what was read."""
     listed = ", ".join(map(str, survey.elements[:8])) + (", ..." if survey.n_elements > 8 else "")
-    counts = {"below detection": int(survey.censored.to_numpy().sum()), "missing": int(survey.missing.to_numpy().sum())}
+    counts = {"below detection": int(survey.censored.to_numpy().sum()), "above range": int(survey.above_range.to_numpy().sum()),
+              "missing": int(survey.missing.to_numpy().sum()),
+              "probably below a limit that nobody marked": int(survey.substitutions()["cells"].sum())}
     return "; ".join([f"Read {source}: {survey.n_samples:,} samples, {survey.n_elements} elements ({listed})",
                       *(f"{count:,} cells {word}" for word, count in counts.items() if count)])
 

@@ -43,6 +43,9 @@ def _standard_scale(survey):
     censored = int(survey.censored.to_numpy().sum())
     if censored:
         warnings.warn(f"{censored} values below detection enter as half their limit.", SurveyWarning, stacklevel=3)
+    above = int(survey.above_range.to_numpy().sum())
+    if above:
+        warnings.warn(f"{above} values above range enter as their limit.", SurveyWarning, stacklevel=3)
     logs = make_transform("log", survey.elements, survey.units).forward(survey.substituted(0.5).values)
     centre, spread = np.nanmean(logs, axis=0), np.nanstd(logs, axis=0)
     return (logs - centre) / spread, centre, spread

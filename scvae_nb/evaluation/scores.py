@@ -74,7 +74,7 @@ def works_on_logs(result) -> bool:
 class Layers:
     """The layers of a denoised survey side by side, DataFrames of shape (n, p) in original units.
 
-    `observed` has censored cells at half their limit; `known` has them missing. `lower` and `upper` are the ends of
+    `observed` has censored cells at half their limit and cells above range at theirs; `known` has both missing. `lower` and `upper` are the ends of
     the 90 % interval of the denoised value. `variance` maps aleatoric, latent and epistemic to the variance of a new
     observation of the same sample: of natural logarithms if `log`, else in squared units.
     """
@@ -107,7 +107,7 @@ def gather_layers(result) -> Layers:
     # standard deviations in original units are first order at the median; over the median they are those of logarithms
     unit = result.estimate("denoised", "median") if log else 1.0
     variance = {kind: (result.std(kind) / unit) ** 2 for kind in ("aleatoric", "latent", "epistemic")}
-    return Layers(observed=survey.substituted(0.5).values, known=survey.values.where(~survey.censored),
+    return Layers(observed=survey.substituted(0.5).values, known=survey.values.mask(survey.censored | survey.above_range),
                   denoised=result.denoised, signal=result.signal, lower=lower, upper=upper, variance=variance, log=log)
 
 # %% ../../nbs/evaluation/10_scores.ipynb #b6ae2c4c

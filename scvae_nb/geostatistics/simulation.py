@@ -18,6 +18,7 @@ from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscal
 from .random_fields import DENSE_SITES, random_fields
 from .vecchia import field_posterior_mean, vecchia_factor
 from ..survey.errors import SurveyError
+from ..survey.replicates import Replicates
 from ..survey.table import Survey
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #5450d7f0
@@ -119,7 +120,16 @@ def _report(simulated, coordinates, duplicate, reporting):
     if not len(rows):
         return survey, contaminated, None
     again = _contents(duplicate, simulated.open_scale, simulated.closure)
-    return survey, contaminated, _table(again, limits, coordinates[rows], simulated.index[rows], simulated)
+    duplicates = _table(again, limits, coordinates[rows], simulated.index[rows], simulated)
+    survey.duplicates = _pairs(survey.select(rows=rows), duplicates)
+    return survey, contaminated, duplicates
+
+
+def _pairs(first, second):
+    "The replicates of a survey: every sample that was taken twice, its own analysis first."
+    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored))]
+    values, censored = (pd.concat(tables) for tables in both)
+    return Replicates(values, values.index, censored=censored, samples=values.index, units=first.units)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #b690fef8
 # predecessors of a site in the sparse oracle: within 0.2 % of the dense one

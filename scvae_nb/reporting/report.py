@@ -144,7 +144,8 @@ def limit_sentences(result, scores: Evaluation) -> list[str]:
              "90 % intervals held the truth in about 80 % of the cases.",
              "Signal and denoised values are estimates at the sampled places; this page says nothing about places "
              "between them."]
-    return lines + [line for line in (_censored_words(survey), _floor_words(survey), _missing_words(survey),
+    return lines + [line for line in (_censored_words(survey), _above_words(survey), _substituted_words(survey),
+                                      _floor_words(survey), _missing_words(survey),
                                       _place_words(survey), _bound_words(scores)) if line]
 
 # %% ../../nbs/reporting/20_report.ipynb #19ea8068
@@ -166,9 +167,30 @@ def _censored_words(survey) -> str:
                if len(heavy) else ""))
 
 
+def _above_words(survey) -> str:
+    count = int(survey.above_range.to_numpy().sum())
+    if not count:
+        return ""
+    names = survey.above_range.any().rename(index=short_names(survey))
+    return f"{_count(count, 'value')} above range ({_listing(names[names].index)}): " + _above_treatment
+
+
+def _substituted_words(survey) -> str:
+    """A warning of constants that probably stand, unmarked, for values below a detection limit."""
+    suspected = survey.substitutions().rename(index=short_names(survey))
+    if suspected.empty:
+        return ""
+    largest = suspected["cells"].idxmax()
+    return (f"{_count(int(suspected['cells'].sum()), 'value')} of {_listing(suspected.index)} probably stand for values below a detection limit "
+            f"that nobody marked (most in {largest}: {suspected.loc[largest, 'cells']:,} times {suspected.loc[largest, 'constant']:g}); the model took "
+            "them for measurements. State the limits when reading the survey (--detection-limits), or censor them "
+            "(survey.censor_substituted).")
+
+
 def _floor_words(survey) -> str:
     """A warning of values that look like an unmarked detection limit: many samples at exactly the lowest value."""
-    values = survey.values.mask(survey.censored)
+    # what is suspected already is not said twice
+    values = survey.values.mask(survey.censored | survey.above_range).drop(columns=survey.substitutions().index)
     share = values.eq(values.min()).sum() / values.notna().sum()
     floors = share[share > 0.1].sort_values(ascending=False).rename(index=short_names(survey))
     if floors.empty:
@@ -184,6 +206,7 @@ def _missing_words(survey) -> str:
                                  "them from the other elements and the neighbours, with wider intervals.")
 
 # %% ../../nbs/reporting/20_report.ipynb #c9750364
+_above_treatment = "they entered the fit as the upper limit that they exceed, so their denoised values are likely too low."
 _censored_treatment = ("they entered the fit as half their limit, which understates their uncertainty; maps show them as "
                        "triangles.")
 

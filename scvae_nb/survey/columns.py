@@ -212,17 +212,17 @@ _NOT_DETECTED = frozenset(["bdl", "nd", "n.d.", "<dl", "<lod", "<mdl", "<ldl", "
 
 
 def parse_concentrations(frame, negative_censored=None, detection_limits=None, allow_negative=False):
-    """Numbers and censoring mask from element columns as they stand in a file.
+    """Numbers and masks of what lies below and above a limit, from element columns as they stand in a file.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Shape (n, p); numbers, or strings such as `"12"`, `"<0.5"`, `""`.
+        Shape (n, p); numbers, or strings such as `"12"`, `"<0.5"`, `">1000"`, `""`.
     negative_censored : bool or None
         Whether -0.5 means below 0.5.
-    detection_limits : mapping or None
-        Column name to limit, in the unit of the column. Numbers below it, and cells such as `BDL`, become
-        censored at the limit. NaN means that no limit is known.
+    detection_limits : mapping, pandas.DataFrame or None
+        Column name to limit in the unit of the column: a number, or one for each sample, shape (n,). Numbers below it, and cells
+        such as `BDL`, become censored at the limit. NaN means that no limit is known.
     allow_negative : bool
         Whether negative numbers are values like any other (logarithms, residuals). Otherwise, unless they are
         censored, they are refused.
@@ -230,27 +230,30 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     Returns
     -------
     values : pandas.DataFrame
-        Shape (n, p), float64; NaN where missing, the limit where censored.
+        Shape (n, p), float64; NaN where missing, the limit where censored or above range.
     censored : pandas.DataFrame
-        Shape (n, p), bool.
+        Shape (n, p), bool: true where the truth lies below the value.
+    above_range : pandas.DataFrame
+        Shape (n, p), bool: true where the truth lies above the value.
 
     Raises
     ------
     SurveyError
         For text, infinite values, codes for missing data such as -9999, and negative values of unknown meaning.
     """
-    limits = _checked_limits(detection_limits)
-    values, censored = np.empty(frame.shape), np.zeros(frame.shape, dtype=bool)
-    for j, column in enumerate(frame.columns):
-        values[:, j], censored[:, j] = _numbers_and_limits(frame.iloc[:, j], limits.get(column))
-        _refuse_infinite(values[:, j], frame.iloc[:, j])
+    limits = _limit_array(detection_limits, frame)
+    values = np.empty(frame.shape)
+    censored, above_range = np.zeros(frame.shape, dtype=bool), np.zeros(frame.shape, dtype=bool)
+    for j in range(frame.shape[1]):
+        cells = frame.iloc[:, j]
+        values[:, j], censored[:, j], above_range[:, j] = _numbers_and_limits(cells, limits[:, j])
+        _refuse_infinite(values[:, j], cells)
     if not allow_negative:
         _settle_negatives(values, censored, frame, negative_censored, limits)
-    limit = np.array([limits.get(column, -np.inf) for column in frame.columns])
-    below = ~censored & (values < limit)
-    values, censored = np.where(below, limit, values), censored | below
-    return (pd.DataFrame(values, index=frame.index, columns=frame.columns),
-            pd.DataFrame(censored, index=frame.index, columns=frame.columns))
+    # a comparison with an unknown limit (NaN) is false
+    below = ~censored & ~above_range & (values < limits)
+    values, censored = np.where(below, limits, values), censored | below
+    return tuple(pd.DataFrame(array, index=frame.index, columns=frame.columns) for array in (values, censored, above_range))
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001b
 def as_mapping(given, argument):
@@ -272,44 +275,60 @@ def as_mapping(given, argument):
         raise SurveyError(f"{argument}={given!r}; expected a dict from column name to value, such as {argument}={{'Cu_ppm': ...}}.") from error
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001c
-def _checked_limits(detection_limits):
-    "Detection limits as a dict of positive floats; unknown ones (NaN) left out."
-    limits = as_mapping(detection_limits, "detection_limits")
-    wrong = {column: limit for column, limit in limits.items()
-             if not isinstance(limit, (int, float, np.number)) or np.isinf(limit) or limit <= 0}
-    if wrong:
-        raise SurveyError(f"Detection limits must be positive numbers in the unit of the column; found {wrong}.")
-    return {column: float(limit) for column, limit in limits.items() if not np.isnan(limit)}
+def _limit_array(detection_limits, frame):
+    "Detection limits of every cell, shape (n, p); NaN where none is known."
+    stated = as_mapping(detection_limits, "detection_limits")
+    limits = np.full(frame.shape, np.nan)
+    for j, column in enumerate(frame.columns):
+        if column in stated:
+            limits[:, j] = _limits_of(column, stated[column], frame.index)
+    return limits
 
 
-def _numbers_and_limits(cells, limit):
-    "Float values and censored mask of one column; text is refused."
+def _limits_of(column, limit, index):
+    "The limits of one column: a number, or an array of n; positive, or NaN where unknown."
+    if isinstance(limit, pd.Series) and not limit.index.equals(index):
+        raise SurveyError(f"detection_limits[{column!r}] has row labels that are not those of the {len(index)} samples; give the limits the "
+                          "index of the table, or an array in the order of its rows.")
+    if np.ndim(limit) > 1 or (np.ndim(limit) == 1 and len(limit) != len(index)):
+        raise SurveyError(f"detection_limits[{column!r}] has shape {np.shape(limit)}; expected one number, or {len(index)}, one for each sample.")
+    numbers = pd.to_numeric(pd.Series(limit).astype(object), errors="coerce").to_numpy(dtype=float)
+    text = np.isnan(numbers) & pd.Series(limit).notna().to_numpy()
+    wrong = text | np.isinf(numbers) | (numbers <= 0) | (np.ndim(limit) == 0 and isinstance(limit, (bool, str)))
+    if wrong.any():
+        found = f"{limit!r}" if np.ndim(limit) == 0 else f"{pd.Series(limit).to_numpy()[wrong][0]!r} in {name_rows(index, wrong)}"
+        raise SurveyError(f"Detection limits must be positive numbers in the unit of the column {column!r}; found {found}. Leave unknown limits "
+                          "empty (NaN).")
+    return numbers
+
+
+def _numbers_and_limits(cells, limits):
+    "Float values of one column, and masks of what is below and above its limit; text is refused."
+    nowhere = np.zeros(len(cells), dtype=bool)
     if is_numeric_dtype(cells.dtype) and not is_bool_dtype(cells.dtype):
-        return cells.to_numpy(dtype=float, na_value=np.nan), np.zeros(len(cells), dtype=bool)
+        return cells.to_numpy(dtype=float, na_value=np.nan), nowhere, nowhere
     text = cells.astype("string").str.strip()
     missing = (text.isna() | text.str.lower().isin(_MISSING)).to_numpy(dtype=bool)
-    below = text.str.startswith("<").fillna(False).to_numpy(dtype=bool)
-    values = pd.to_numeric(text.mask(missing).str.removeprefix("<").str.strip(), errors="coerce")
+    below, above = (text.str.startswith(mark).fillna(False).to_numpy(dtype=bool) for mark in "<>")
+    values = pd.to_numeric(text.mask(missing).str.replace(r"^[<>]", "", regex=True).str.strip(), errors="coerce")
     values = values.to_numpy(dtype=float, na_value=np.nan)
-    not_detected = text.str.lower().isin(_NOT_DETECTED).fillna(False).to_numpy(dtype=bool) & (limit is not None)
-    values[not_detected] = np.nan if limit is None else limit
-    strange = (~missing & np.isnan(values)) | (below & ~not_detected & ~(values > 0))
+    not_detected = text.str.lower().isin(_NOT_DETECTED).fillna(False).to_numpy(dtype=bool) & ~np.isnan(limits)
+    values[not_detected] = limits[not_detected]
+    strange = (~missing & np.isnan(values)) | ((below | above) & ~not_detected & ~(values > 0))
     if strange.any():
         raise SurveyError(_text_message(cells, text, strange))
-    return values, (below | not_detected) & ~missing
+    return values, (below | not_detected) & ~missing, above & ~missing
 
 
 def _text_message(cells, text, strange):
     "Say what stands where a number was expected, and the remedy that fits it."
     found = ", ".join(repr(value) for value in pd.unique(text[strange])[:3])
     remedy = "Correct the cells, or leave them empty if the value is unknown."
-    if text[strange].str.startswith(">").any():
-        remedy = "Values above an upper limit ('>1000') are not supported: enter the re-analysed value, or leave it empty."
-    elif text[strange].str.lower().isin(_NOT_DETECTED).any():
+    if text[strange].str.lower().isin(_NOT_DETECTED).any():
         remedy = f"State the limit, detection_limits={{{cells.name!r}: ...}}, or write below-detection values as '<0.5'."
-    elif text[strange].str.fullmatch(r"<?\s*\d+,\d+").any():
+    elif text[strange].str.fullmatch(r"[<>]?\s*\d+,\d+").any():
         remedy = "Write decimals with a point (or separate the columns of the csv by semicolons)."
-    return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5', were "
+    return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5' or '>1000', were "
             f"expected. {remedy} If the column is not an element, name the elements: elements=[...].")
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001d
@@ -332,7 +351,7 @@ def _settle_negatives(values, censored, frame, negative_censored, limits):
         np.abs(values, out=values)
         return
     # Below a stated limit a negative reading is only "below the limit"
-    unexplained = negative & ~np.isin(frame.columns, list(limits))[None, :]
+    unexplained = negative & np.isnan(limits)
     if unexplained.any():
         raise SurveyError(
             _where(frame, unexplained, f"negative values (lowest {values[unexplained].min():g})")

@@ -17,6 +17,7 @@ import pandas as pd
 from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
 from .errors import SurveyError, missing_extra, name_columns, name_rows
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
+from .replicates import parse_replicates, repeated_rows
 
 # %% ../../nbs/survey/09_files.ipynb #00000005
 SUFFIXES = {".csv": "text", ".txt": "text", ".tsv": "text", ".xlsx": "excel", ".parquet": "parquet",
@@ -72,13 +73,13 @@ def _read_text(path):
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SurveyError(f"{path.name} is not a table: {str(error).strip()}. Expected a header and rows of equal length.") from error
     # '<0,5' makes a column text, which read_csv leaves as it stands
-    return frame.replace(r"^\s*([<-]?\s*\d+),(\d+)\s*$", r"\1.\2", regex=True) if decimal == "," else frame
+    return frame.replace(r"^\s*([<>-]?\s*\d+),(\d+)\s*$", r"\1.\2", regex=True) if decimal == "," else frame
 
 
 def _has_decimal_commas(head, separator):
     "Whether cells such as 12,5 or <0,5 occur, and none with a decimal point."
     cells = pd.Series(head.replace("\n", separator).split(separator)).str.strip()
-    return cells.str.fullmatch(r"[<-]?\d+,\d+").any() and not cells.str.fullmatch(r"[<-]?\d+\.\d+").any()
+    return cells.str.fullmatch(r"[<>-]?\d+,\d+").any() and not cells.str.fullmatch(r"[<>-]?\d+\.\d+").any()
 
 # %% ../../nbs/survey/09_files.ipynb #00000009
 def _read_excel(path, sheet):
@@ -148,7 +149,7 @@ def import_geopandas():
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
-                     detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None):
+                     detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
 
     Parameters
@@ -163,18 +164,22 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     """
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
-    places, names, crs = coordinate_array(_numeric(frame, easting, northing), frame.index), (str(easting), str(northing)), as_crs(crs)
+    numbers = _places_of_first(_numeric(frame, easting, northing), frame, duplicates)
+    places, names, crs = coordinate_array(numbers, frame.index), (str(easting), str(northing)), as_crs(crs)
     used = [easting, northing]
     if to_crs is not None:
         target = projected_target(to_crs)
         places = project(places, source_crs(places, crs, names, name or "survey"), target, frame.index)
         names, crs, used = _free_names(frame.columns), target, []
     check_places(places, frame.index, crs, names)
-    chosen = _chosen_elements(frame, elements, exclude, (easting, northing))
-    _check_limit_names(detection_limits, frame)
-    values, censored = parse_concentrations(frame[chosen], negative_censored, detection_limits, allow_negative)
-    return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, extra=frame.drop(columns=chosen + used),
-                coordinate_names=names, name=name, allow_negative=allow_negative)
+    other = [easting, northing, *_limit_columns(detection_limits), *([duplicates] if isinstance(duplicates, str) else [])]
+    chosen = _chosen_elements(frame, elements, exclude, other)
+    limits = _limits_in(frame, detection_limits)
+    values, censored, above_range = parse_concentrations(frame[chosen], negative_censored, limits, allow_negative)
+    if isinstance(duplicates, tuple):
+        duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
+    return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range,
+                extra=frame.drop(columns=chosen + used), coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates)
 
 
 def _free_names(columns):
@@ -208,20 +213,21 @@ def _numeric(frame, easting, northing):
     return numbers
 
 # %% ../../nbs/survey/09_files.ipynb #00000019
-def _chosen_elements(frame, elements, exclude, coordinates):
-    "Element columns: those named, or those found by their names, less the excluded."
+def _chosen_elements(frame, elements, exclude, other):
+    "Element columns: those named, or those found by their names, less the excluded; `other` columns are something else."
     exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
     if elements is None:
-        found = list(find_elements(frame.columns, ignore=coordinates))
+        found = list(find_elements(frame.columns, ignore=other))
     else:
         found = [elements] if isinstance(elements, str) else list(elements)
     absent = [name for name in found + exclude if name not in frame.columns]
     if absent:
         raise SurveyError(f"There {'is no column' if len(absent) == 1 else 'are no columns'} {name_columns(absent)}; the columns are "
                           f"{name_columns(frame.columns)}. Names must be spelled exactly as in the table.")
-    repeated = sorted({name for name in found if found.count(name) > 1} | set(found) & set(coordinates))
+    repeated = sorted({name for name in found if found.count(name) > 1} | set(found) & set(other))
     if repeated:
-        raise SurveyError(f"elements names {name_columns(repeated)} twice, or a coordinate; name each element once.")
+        raise SurveyError(f"elements names {name_columns(repeated)} twice, or a column that is something else (a coordinate, a detection limit, the "
+                          "number of the sample); name each element once.")
     chosen = [name for name in found if name not in exclude]
     if not chosen:
         raise SurveyError(f"No element columns found among {name_columns(frame.columns)}. Expected names such as Cu, Cu_ppm, SiO2_pct or "
@@ -229,12 +235,54 @@ def _chosen_elements(frame, elements, exclude, coordinates):
     return chosen
 
 
-def _check_limit_names(detection_limits, frame):
-    "A misspelt column would leave its values uncensored without a word."
-    unknown = [name for name in as_mapping(detection_limits, "detection_limits") if name not in frame.columns]
+def _limit_columns(detection_limits):
+    "The columns of the table that hold the detection limits of others."
+    return [limit for limit in as_mapping(detection_limits, "detection_limits").values() if isinstance(limit, str)]
+
+
+def _limits_in(frame, detection_limits):
+    "Detection limits with the names of columns replaced by what these columns hold."
+    limits = as_mapping(detection_limits, "detection_limits")
+    # A misspelt column would leave its values uncensored without a word
+    unknown = [name for name in limits if name not in frame.columns]
     if unknown:
         raise SurveyError(f"detection_limits names columns that the table does not have: {name_columns(unknown)}. "
                           f"The columns are {name_columns(frame.columns)}.")
+    absent = {name: limit for name, limit in limits.items() if isinstance(limit, str) and limit not in frame.columns}
+    if absent:
+        raise SurveyError(f"detection_limits={absent}: {name_columns(absent.values())} is no column of the table. Give a number, a limit for each "
+                          f"sample, or the name of a column that holds them; the columns are {name_columns(frame.columns)}.")
+    return {name: frame[limit] if isinstance(limit, str) else limit for name, limit in limits.items()}
+
+# %% ../../nbs/survey/09_files.ipynb #c2b7dbed
+def _places_of_first(numbers, frame, column):
+    "Coordinates of all rows; where a replicate has none, those of the first row of its sample, whose place alone is used."
+    if not isinstance(column, str):
+        return numbers
+    if column not in frame.columns:
+        raise SurveyError(f"duplicates={column!r} is no column of the table; its columns are {name_columns(frame.columns)}. Name the one that numbers the "
+                          "samples, or give a second table: duplicates=(table, 'column').")
+    leaving, grouped = repeated_rows(frame[column], column)
+    first = np.arange(len(frame))
+    first[grouped] = pd.Series(first[grouped]).groupby(frame[column].to_numpy(dtype=object)[grouped]).transform("first")
+    places = numbers.to_numpy(dtype=float, na_value=np.nan)
+    lacking = leaving & np.isnan(places).any(axis=1)
+    return pd.DataFrame(np.where(lacking[:, None], places[first], places), index=numbers.index, columns=numbers.columns)
+
+
+def _second_table(duplicates, elements, detection_limits, **options):
+    "The parsed replicates of a table or file, with the detection limits that apply to it."
+    if len(duplicates) != 2:
+        raise SurveyError(f"duplicates has {len(duplicates)} parts; expected two, (table, 'column'), or the name of a column.")
+    table, column = duplicates
+    table = table if isinstance(table, pd.DataFrame) else pd.DataFrame(read_table(table))
+    limits = as_mapping(detection_limits, "detection_limits")
+    by_sample = [name for name, limit in limits.items() if np.ndim(limit) and name in elements]
+    if by_sample:
+        raise SurveyError(f"detection_limits of {name_columns(by_sample)} are given for each sample of the survey, which says nothing of the table of "
+                          "duplicates. Mark its cells ('<0.5'), or give the limits as a column of both tables.")
+    limits = {name: limit for name, limit in limits.items() if name in elements and name in table.columns}
+    return parse_replicates(table, column, elements, detection_limits=_limits_in(table, limits), **options)
 
 # %% ../../nbs/survey/09_files.ipynb #00000022
 def geodataframe_arguments(frame, **options):
@@ -295,7 +343,7 @@ class SurveyReaders:
 
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
-             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False):
+             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
 
@@ -315,14 +363,18 @@ class SurveyReaders:
             Projected system to compute coordinates in; required for longitudes and latitudes.
         sheet : str or None
             Sheet of a workbook, or layer of a GeoPackage, that has several.
-        detection_limits : mapping or None
-            Column to limit in the column's unit; smaller values and `BDL` become censored at the limit.
+        detection_limits : mapping, pandas.DataFrame or None
+            Column to limit in the column's unit: a number, one for each sample, or the name of a column of the file that holds
+            them; smaller values and `BDL` become censored at the limit.
         negative_censored : bool or None
             Whether -0.5 means below 0.5.
         exclude : list of str or None
             Element columns to leave among the other columns.
         allow_negative : bool
             Whether negative values are values like any other, such as logarithms; otherwise they are refused.
+        duplicates : str, tuple or None
+            Name of the column that numbers the samples, where repeated analyses stand in the same table; or a second table
+            (DataFrame or path) and the name of its column that says what each row repeats, `(table, "sample")`.
 
         Returns
         -------
@@ -330,7 +382,7 @@ class SurveyReaders:
         """
         return cls(**file_arguments(path, sheet, easting, northing, crs, elements=elements, units=units, to_crs=to_crs,
                                     detection_limits=detection_limits, negative_censored=negative_censored, exclude=exclude,
-                                    allow_negative=allow_negative))
+                                    allow_negative=allow_negative, duplicates=duplicates))
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, **options):
