@@ -16,22 +16,25 @@ from tqdm.auto import tqdm
 
 from ..geostatistics.neighbours import vecchia_order, vecchia_predecessors
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
-from .likelihoods import robust_weight
+from .censoring import working_observation
 from .module import decode_signal, microscale_posterior, spatial_posterior
 from .priors import krige, neighbourhood_distances
 
 # %% ../../nbs/model/35_latents.ipynb #63b1d7ec
-def measurement_errors(network, weights, residual, observed):
-    """What is left of the residual from the signal, (..., b, q), without micro-scale geology, and its precision: 0 where missing, less for
-    what looks like an outlier."""
+def measurement_errors(network, weights, residual, observed, side=None):
+    """Residuals from the signal, (..., b, q), what is left of them without micro-scale geology, and its precision: 0 where missing, less for
+    what looks like an outlier. Limits (`side` not 0) are replaced by their working observations."""
     generative = network.generative
     scale, degrees = generative.noise_scale.detach(), generative.degrees_of_freedom
     degrees = None if degrees is None else degrees.detach()
     left = residual
     if generative.n_microscale:
-        latent, _ = microscale_posterior(residual, observed, weights["microscale"], scale, degrees)
+        latent, _ = microscale_posterior(residual, observed, weights["microscale"], scale, degrees, side=side)
         left = residual - latent @ weights["microscale"].T
-    return left, observed * robust_weight(left, scale, degrees) / scale**2
+    working, weight = working_observation(left, side, scale, degrees)
+    if side is not None:
+        residual, left = residual + (working - left), working
+    return residual, left, observed * weight / scale**2
 
 
 def _whiten(values, precision, loadings):
@@ -66,8 +69,7 @@ def linearise(network, data, rows, spatial, weights):
     """
     values, observed = data.values[rows], data.observed[rows]
     slope = vmap(jacrev(lambda latent: decode_signal(weights, latent[None])[0]))(spatial)
-    residual = values - decode_signal(weights, spatial)
-    _, precision = measurement_errors(network, weights, residual, observed)
+    residual, _, precision = measurement_errors(network, weights, values - decode_signal(weights, spatial), observed, data.side(rows))
     whitened = _whiten(slope, precision, weights.get("microscale"))
     target = residual + (slope @ spatial[..., None])[..., 0]
     return slope.transpose(1, 2) @ whitened, (whitened.transpose(1, 2) @ target[..., None])[..., 0]

@@ -22,7 +22,8 @@ from sklearn.decomposition import FactorAnalysis
 from torch import nn
 
 from ..geostatistics.neighbours import nearest_neighbours, vecchia_order, vecchia_predecessors
-from .likelihoods import bounded_degrees_of_freedom, observation_distribution, robust_weight
+from .censoring import expected_readings, reported_distribution, working_observation
+from .likelihoods import bounded_degrees_of_freedom
 from .priors import GraphPosterior, KrigedPosterior, SpatialPrior, krige, neighbourhood_distances, per_sample_posterior
 
 # %% ../../nbs/model/30_module.ipynb #dc09a624
@@ -30,31 +31,46 @@ from .priors import GraphPosterior, KrigedPosterior, SpatialPrior, krige, neighb
 class SiteData:
     """Values, places and neighbours of all sites, as tensors on one device."""
 
-    values: torch.Tensor  # (n, q) model scale, 0 where missing
+    values: torch.Tensor  # (n, q) model scale, the limit where censored, 0 where missing
     observed: torch.Tensor  # (n, q) 1 where observed, 0 where missing
     places: torch.Tensor  # (n, 2) in units of the site spacing
     neighbours: torch.Tensor  # (n, k) rows, the site itself first
     predecessors: torch.Tensor  # (n, m) rows, -1 where there is none
+    sides: torch.Tensor = None  # (n, q) -1 below, +1 above its limit, 0 a value; None where all are values
+    readings: torch.Tensor = None  # (n, q) values with limits replaced by a first guess; None where all are values
 
     def __len__(self):
         return len(self.values)
 
+    def side(self, rows):
+        """Which cells of some rows are limits, (b, q), or None."""
+        return None if self.sides is None else self.sides[rows]
+
+    @property
+    def detected(self):
+        """Cells with a value, neither missing nor a limit, (n, q) bool."""
+        observed = self.observed.bool()
+        return observed if self.sides is None else observed & (self.sides == 0)
+
     def without(self, hidden):
         """The same data without some cells, (n, q) bool."""
-        return SiteData(self.values * ~hidden, self.observed * ~hidden, self.places, self.neighbours, self.predecessors)
+        shown = ~hidden
+        limits = (None, None) if self.sides is None else (self.sides * shown, self.readings * shown)
+        return SiteData(self.values * shown, self.observed * shown, self.places, self.neighbours, self.predecessors, *limits)
 
     def to(self, device):
         """The same data on another device."""
-        return SiteData(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        parts = (getattr(self, name) for name in self.__dataclass_fields__)
+        return SiteData(*(None if part is None else part.to(device) for part in parts))
 
 
-def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, seed=0):
+def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, seed=0, sides=None):
     """Prepare sites for the model.
 
     Parameters
     ----------
     values : array
-        Shape (n, q), model scale, NaN where missing.
+        Shape (n, q), model scale, NaN where missing, the limit where censored.
     coordinates : array
         Shape (n, 2), map units.
     spacing : float
@@ -63,6 +79,8 @@ def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, s
         k and m; predecessors may be 0 where the prior needs none.
     seed : int
         Of the random order that defines the predecessors.
+    sides : array of int, optional
+        Shape (n, q), -1 below and +1 above its limit, 0 for a value.
     """
     coordinates = np.asarray(coordinates, dtype=float)
     neighbours = nearest_neighbours(coordinates, n_neighbours)[1]
@@ -73,8 +91,12 @@ def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, s
     observed = np.isfinite(values)
     single = lambda a: torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
     rows = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.int32))
-    return SiteData(single(np.where(observed, values, 0.0)), single(observed),
+    data = SiteData(single(np.where(observed, values, 0.0)), single(observed),
                     single((coordinates - coordinates.mean(0)) / spacing), rows(neighbours), rows(before))
+    if sides is not None and np.any(sides):
+        data.sides = torch.as_tensor(np.ascontiguousarray(sides, dtype=np.int8))
+        data.readings = expected_readings(data.values, data.sides)
+    return data
 
 # %% ../../nbs/model/30_module.ipynb #19a7224e
 _BOUND = 4.0  # robust standard deviations at which the encoder's input saturates
@@ -149,6 +171,9 @@ class GenerativeModel(PyroModule):
         self.log_noise = nn.Parameter(torch.full((n_elements,), -0.3))
         self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(3.4))  # near Normal: gross errors have to show
         self.register_buffer("basis", torch.eye(hidden))
+        # how much of the micro-scale variation is measurement error: see the room on the nugget
+        self.register_buffer("alone_share", torch.full((n_elements,), 1.0))
+        self.register_buffer("together_share", torch.zeros(()))
 
     @property
     def noise_scale(self):
@@ -182,27 +207,29 @@ class GenerativeModel(PyroModule):
                 with pyro.poutine.scale(scale=annealing):
                     standard = dist.MultivariateNormal(zeros(self.n_microscale), scale_tril=torch.eye(self.n_microscale, device=values.device))
                     location = location + pyro.sample("microscale_latent", standard) @ weights["microscale"].T
-            likelihood = observation_distribution(self.likelihood, location, self.noise_scale, self.degrees_of_freedom)
+            likelihood = reported_distribution(self.likelihood, location, self.noise_scale, self.degrees_of_freedom, data.side(rows))
             pyro.sample("values", likelihood.mask(data.observed[rows].bool()).to_event(1), obs=values)
 
 # %% ../../nbs/model/30_module.ipynb #fb7874f5
-def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_freedom=None, rounds=2, typical=None):
+def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_freedom=None, rounds=2, typical=None, side=None):
     """Posterior of the micro-scale latents given the residual from the signal.
 
     Parameters
     ----------
     residual, observed : torch.Tensor, shape (..., n, q)
-        Values minus signal, and the mask.
+        Values (or limits) minus signal, and the mask.
     loadings : torch.Tensor, shape (..., q, L0)
         Leading dimensions broadcast against those of `residual`.
     noise_scale : torch.Tensor, shape (q,)
     degrees_of_freedom : torch.Tensor or None
         Of the Student-t; None for the Normal (then one round is exact).
     rounds : int
-        Rounds of reweighting for the Student-t.
+        Rounds of reweighting for the Student-t, of Newton's method for limits.
     typical : torch.Tensor, shape (..., n, q), optional
         Residual at which the weights of the Student-t are found, of fewer leading dimensions' size: many residuals of the same sites then share
         weights and covariance, which saves most of the work. By default `residual`.
+    side : torch.Tensor, shape (n, q), optional
+        Which cells are limits; see `working_observation`.
 
     Returns
     -------
@@ -212,18 +239,24 @@ def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_f
     """
     typical = residual if typical is None else typical
     precision = observed / noise_scale**2
-    weight = torch.ones_like(typical)
+    with torch.no_grad():
+        moved, weight = (typical, torch.ones_like(typical)) if side is None else working_observation(typical, side, noise_scale, degrees_of_freedom)
+    iterated = degrees_of_freedom is not None or side is not None
     identity = torch.eye(loadings.shape[-1], device=residual.device)
     outer = (loadings[..., :, None] * loadings[..., None, :]).flatten(-2)
-    for turn in range(1 if degrees_of_freedom is None else 1 + rounds):
+    for turn in range(1 + rounds if iterated else 1):
         if turn:
             with torch.no_grad():
-                mean = torch.cholesky_solve((strength * typical @ loadings)[..., None], factor)[..., 0]
-                weight = robust_weight(typical - mean @ loadings.transpose(-1, -2), noise_scale, degrees_of_freedom)
+                mean = torch.cholesky_solve((strength * moved @ loadings)[..., None], factor)[..., 0]
+                explained = mean @ loadings.transpose(-1, -2)
+                left, weight = working_observation(typical - explained, side, noise_scale, degrees_of_freedom)
+                moved = left + explained
         strength = weight * precision
         factor = torch.linalg.cholesky_ex((strength @ outer).unflatten(-1, identity.shape) + identity)[0]
     inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
     covariance = inverse.transpose(-1, -2) @ inverse
+    if side is not None:
+        residual = residual + (moved - typical.detach())  # a limit acts like a value at a place of its own
     mean = torch.einsum("...ij,...j->...i", covariance, strength * residual @ loadings)
     return mean, torch.linalg.cholesky_ex(covariance)[0]
 
@@ -258,7 +291,8 @@ class InferenceNetwork(PyroModule):
 
     def encode(self, data, rows):
         """Pseudo-observations (mean, variance), each (len(rows), L)."""
-        return self.encoder(data.values[rows], data.observed[rows], self.mean["linear"])
+        readings = data.values if data.readings is None else data.readings
+        return self.encoder(readings[rows], data.observed[rows], self.mean["linear"])
 
     def mean_weights(self):
         """Posterior means of all decoder weights, a dict of tensors."""
@@ -283,7 +317,8 @@ class InferenceNetwork(PyroModule):
             if not generative.n_microscale:
                 return
             mean, factor = microscale_posterior(data.values[rows] - decode_signal(weights, spatial), data.observed[rows],
-                                                weights["microscale"], generative.noise_scale, generative.degrees_of_freedom)
+                                                weights["microscale"], generative.noise_scale, generative.degrees_of_freedom,
+                                                side=data.side(rows))
             pyro.sample("microscale_latent", dist.MultivariateNormal(mean, scale_tril=factor))
 
 # %% ../../nbs/model/30_module.ipynb #af680b9f
@@ -350,7 +385,7 @@ def decoder_draw(network, data, rows, weights, spatial, noise=None, share=False)
     loadings = weights["microscale"]
     residual = data.values[rows] - signal
     mean, factor = microscale_posterior(residual, data.observed[rows], loadings, generative.noise_scale, generative.degrees_of_freedom,
-                                        typical=residual.mean(1, keepdim=True) if share else None)
+                                        typical=residual.mean(1, keepdim=True) if share else None, side=data.side(rows))
     noise = torch.randn_like(mean) if noise is None else noise.expand_as(mean)
     latent = mean + torch.einsum("...ij,...j->...i", factor, noise)
     return signal, signal + latent @ loadings.transpose(-1, -2)

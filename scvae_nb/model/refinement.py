@@ -133,7 +133,7 @@ def _normal_equations(network, training, rows, draws):
     """Features' weighted products (q, D, D) and their products with the values (q, D), float64."""
     mean, weights = network.mean, network.mean_weights()
     signal = decode_signal(weights, draws)
-    left, precision = measurement_errors(network, weights, training.values[rows] - signal, training.observed[rows])
+    _, left, precision = measurement_errors(network, weights, training.values[rows] - signal, training.observed[rows], training.side(rows))
     target = signal + left
     hidden = F.silu(draws @ mean["hidden_weight"].T + mean["hidden_bias"]) @ network.generative.basis
     features = torch.cat([torch.ones_like(draws[..., :1]), draws, hidden], -1).flatten(0, 1).double()
@@ -405,7 +405,7 @@ def _attempt(network, data, training, hidden, settings, replace):
 def _prefer_all(network, data, training, hidden, settings, start):
     """Refine from `start` with all latents; if masked cells are not better predicted, the network is what it was. Returns the log, if kept, and
     what stopped it."""
-    observed = training.observed.bool().cpu().numpy()
+    observed = training.detected.cpu().numpy()
     masked = hold_out_cells(observed, np.random.default_rng(settings.seed), row_share=1.0, cell_share=_MASKED)
     masked, fewer = torch.as_tensor(masked, device=training.values.device), copy_state(network)
     try:

@@ -59,6 +59,7 @@ def hold_out_cells(observed, generator, row_share=0.1, cell_share=1 / 3):
     Parameters
     ----------
     observed : ndarray of bool, shape (n, q)
+        Cells to choose from: those with a value; limits are not held out.
     generator : numpy.random.Generator
     row_share, cell_share : float
 

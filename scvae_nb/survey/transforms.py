@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pandas as pd
+from scipy.stats import CensoredData, norm
 
 from .columns import PPM_PER_UNIT
 from .errors import SurveyError, name_columns, name_rows
@@ -279,10 +280,17 @@ def transform_from_dict(description):
     return make_transform(description["name"], description["elements"], description["units"])
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000022
+def _censored_normal(values, sides):
+    "Mean and standard deviation of the Normal under which values (n,) and limits are most likely."
+    there = np.isfinite(values)
+    values, sides = values[there], sides[there]
+    return norm.fit(CensoredData(uncensored=values[sides == 0], left=values[sides < 0], right=values[sides > 0]))
+
+
 class RobustScaler:
     "Median and robust standard deviation of each column, ignoring missing values."
 
-    def fit(self, y, names=None):
+    def fit(self, y, names=None, sides=None):
         """
         Learn centre and scale.
 
@@ -292,6 +300,8 @@ class RobustScaler:
             Shape (n, q); NaN is ignored.
         names : list of str or None
             Names of the columns, for messages.
+        sides : numpy.ndarray or None
+            Shape (n, q), -1 where `y` is a limit that the value lies below, 1 where above, 0 for a value.
 
         Returns
         -------
@@ -307,6 +317,8 @@ class RobustScaler:
         # Rounding alone gives a constant column a tiny standard deviation; that is not variation
         floor = 1e-12 * np.nanmax(np.abs(y), axis=0)
         self.scale = np.select([mad > floor, spread > floor], [mad, spread], np.nanstd(y, axis=0))
+        for column in [] if sides is None else np.flatnonzero(np.any(sides, axis=0)):
+            self.centre[column], self.scale[column] = _censored_normal(y[:, column], np.asarray(sides)[:, column])
         _refuse_columns(self.scale <= floor, names, "No variation")
         return self
 
