@@ -327,7 +327,7 @@ def denoise(output: _Output, file: _File = None, example: _Example = None, force
     """Denoise a survey; write values with uncertainty, the model, pictures and one self-contained report.
 
     FILE has one row a sample: two metric coordinates and a column for each element. Values such as `<0.5` are read as
-    below detection, empty cells as not analysed. Nothing is imputed, dropped or reprojected unasked.
+    below detection, `>1000` as above range, empty cells as not analysed. Nothing is imputed, dropped or reprojected unasked.
     """
     with plain_messages():
         check_output(output, force)

@@ -372,8 +372,7 @@ class Survey(SurveyReaders):
         extra : pandas.DataFrame or None
             Shape (n, k), any other columns.
         duplicates : str, tuple, Replicates or None
-            The column of `extra` that numbers the samples (the first row of each stays), or a second table (DataFrame or path) and
-            its column that says what each row repeats.
+            The column of `extra` that numbers the samples (the first row of each stays), or a second table and its column: see `read`.
         coordinate_names : tuple of str
             What easting and northing are called in the file.
         name : str or None
