@@ -69,7 +69,7 @@ class CellPrediction:
         if layer != "observed":
             raise SurveyError(f"layer={layer!r} is not predicted here; expected 'observed'.")
         # never exactly 0, whose Normal quantile is infinite
-        return self._at(1 - np.random.default_rng(random_state).random((n_draws, self._missing.sum())) * (1 - 1e-12) - 1e-13)
+        return self._at(np.random.default_rng(random_state).uniform(1e-12, 1, size=(n_draws, self._missing.sum())))
 
     def _at(self, probabilities):
         cells = np.full((len(probabilities), *self._missing.shape), np.nan)

@@ -21,6 +21,14 @@ from ..survey.errors import SurveyError, SurveyWarning, missing_extra
 from ..survey.table import Survey
 
 # %% ../../nbs/evaluation/22_held_out.ipynb #2695b809
+def _cell_mask(mask, survey, name):
+    "A mask of cells as an array (n, p), or an error if it is not of this survey."
+    array = np.asarray(mask, dtype=bool)
+    if array.shape != survey.values.shape:
+        raise SurveyError(f"{name} has shape {array.shape}; expected {survey.values.shape}, the samples and elements of the survey.")
+    return array
+
+
 def without_cells(survey, hidden):
     """The survey with some cells missing.
 
@@ -40,12 +48,13 @@ def without_cells(survey, hidden):
     SurveyError
         If an element does not vary any more.
     """
+    hidden = _cell_mask(hidden, survey, "hidden")
     values, censored = survey.values.mask(hidden), survey.censored & ~hidden
     try:
         return Survey(values, survey.coordinates, crs=survey.crs, units=survey.units, censored=censored, extra=survey.extra, name=survey.name,
                       coordinate_names=survey.coordinate_names, allow_negative=bool((values < 0).any(axis=None)))
     except SurveyError as error:
-        raise SurveyError(f"with {int(hidden.to_numpy().sum())} cells hidden the survey cannot be used: {error} "
+        raise SurveyError(f"with {int(hidden.sum())} cells hidden the survey cannot be used: {error} "
                           "Or hide fewer cells, or other ones (random_state).") from error
 
 
@@ -93,7 +102,7 @@ def hide_cells(survey, share=0.1, random_state=0, among=None):
     generator = np.random.default_rng(random_state)
     free = detected & ~_protected(reported, detected, generator)
     if among is not None:
-        free &= np.asarray(among, dtype=bool)
+        free &= _cell_mask(among, survey, "among")
     count, cells = round(share * detected.sum()), np.flatnonzero(free)
     if not 1 <= count <= len(cells):
         raise SurveyError(f"share={share} of {detected.sum()} values above detection are {count} cells, but {len(cells)} can be hidden without "
@@ -280,4 +289,9 @@ def cross_validate(model, survey, design="cells", n_splits=5, share=0.1, spacing
         if not seconds:
             raise
         warnings.warn(f"interrupted with {len(seconds)} of {n_splits} folds done; give the result as resume= to go on.", SurveyWarning, stacklevel=2)
+    except Exception as error:
+        if seconds:
+            error.held_out = _gathered(parts, seconds, log, settings)
+            error.add_note(f"{len(seconds)} of {n_splits} folds were done; they are in the attribute held_out of this error, for resume=.")
+        raise
     return _gathered(parts, seconds, log, settings)

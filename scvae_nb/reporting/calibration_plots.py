@@ -22,8 +22,8 @@ def _draw_reliability(axes, table):
     together = table.intervals.loc[ALL]
     typical = int(table.scores["n"].drop(ALL).median())
     stated = np.linspace(0.01, 0.99, 99)
-    low, high = (binom.ppf(tail, typical, stated) / typical for tail in (0.025, 0.975))
-    axes.fill_between(stated, low, high, color="#000000", alpha=0.08, linewidth=0, label=f"chance, one element (n = {typical:,})")
+    chance = norm.ppf(0.975) * np.sqrt(stated * (1 - stated) / typical)
+    axes.fill_between(stated, stated - chance, stated + chance, color="#000000", alpha=0.08, linewidth=0, label=f"chance, one element (n = {typical:,})")
     axes.plot([0, 1], [0, 1], color=_ink, linewidth=1, linestyle=":")
     coverage = table.intervals["coverage"].drop(ALL, level="element").unstack("nominal")
     for number, (_, line) in enumerate(coverage.iterrows()):
@@ -32,7 +32,7 @@ def _draw_reliability(axes, table):
     axes.fill_between(together.index, together["coverage"] - reach, together["coverage"] + reach, color=_whole, alpha=0.35, linewidth=0)
     axes.plot(together.index, together["coverage"], "o-", color=_whole, linewidth=2, markersize=5, label="all elements, 95 % band")
     lowest = min(0.4, 0.95 * coverage.min().min(), together["coverage"].min() - 0.05)
-    axes.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
+    axes.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal", anchor="N")
     axes.legend(fontsize=7, frameon=False, loc="upper left")
     _dress(axes, "Reliability", "probability stated", "share of values inside")
 
@@ -44,8 +44,8 @@ def _draw_pit(axes, pit, n_bins=20):
     axes.hist(pit, np.linspace(0, 1, bins + 1), density=True, color=_each, edgecolor="white", linewidth=0.5)
     axes.axhspan(*band, color="#000000", alpha=0.15, linewidth=0, label="95 % of bars, by chance")
     axes.axhline(1, color=_ink, linewidth=1, linestyle=":")
-    axes.set_xlim(0, 1)
-    axes.legend(fontsize=7, frameon=False, loc="lower center")
+    axes.set(xlim=(0, 1), ylim=(0, 1.15 * axes.get_ylim()[1]))  # room for the legend
+    axes.legend(fontsize=7, frameon=False, loc="upper center")
     _dress(axes, "PIT of all elements", "rank of the value among its draws, 0 to 1", "density (1 = uniform)")
 
 
