@@ -62,7 +62,7 @@ def _draw_skill(axes, table, baseline, baseline_name):
     axes.set_yticks(rows, skill.index, fontsize=8)
     axes.set_ylim(-1, len(skill))
     _dress(axes, "CRPS skill", f"over {baseline_name} (0 = no better, 1 = perfect)")
-    axes.tick_params(axis="y", labelsize=8 if len(skill) <= 20 else 5)
+    axes.tick_params(axis="y", labelsize=8 if len(skill) <= 20 else 7 if len(skill) <= 32 else 5)
 
 # %% ../../nbs/reporting/15_calibration_plots.ipynb #8ccfae00
 def crps_skill(table, baseline):
