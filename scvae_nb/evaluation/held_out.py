@@ -239,6 +239,31 @@ def _taken_up(resume, settings):
     return [(resume.draws[:, resume.fold == k], resume.truth[resume.fold == k]) for k in range(resume.n_folds)], list(resume.seconds), resume.log
 
 
+def _predict_folds(model, survey, settings, resume, progress):
+    "The folds one after the other; what ends the loop does not lose those that are done."
+    parts, seconds, log = _taken_up(resume, settings)
+    n_splits, seed = settings["n_splits"], settings["random_state"]
+    folds = _folds(survey, settings["design"], n_splits, settings["share"], settings["spacing"], seed)
+    try:
+        for fold, (hidden_survey, hidden) in enumerate(tqdm(folds, desc="held out", unit="fold", total=n_splits, disable=not progress)):
+            if fold < len(seconds):
+                continue
+            start = time.perf_counter()
+            draws, truth, log = _predict_hidden(model, survey, hidden_survey, hidden, settings["n_draws"], seed + fold, log)
+            parts.append((draws, truth))
+            seconds.append(time.perf_counter() - start)
+    except KeyboardInterrupt:
+        if not seconds:
+            raise
+        warnings.warn(f"interrupted with {len(seconds)} of {n_splits} folds done; give the result as resume= to go on.", SurveyWarning, stacklevel=3)
+    except Exception as error:
+        if seconds:
+            error.held_out = _gathered(parts, seconds, log, settings)
+            error.add_note(f"{len(seconds)} of {n_splits} folds were done; they are in the attribute held_out of this error, for resume=.")
+        raise
+    return _gathered(parts, seconds, log, settings)
+
+# %% ../../nbs/evaluation/22_held_out.ipynb #bd058785
 def cross_validate(model, survey, design="cells", n_splits=5, share=0.1, spacing=None, n_draws=200, log=None, random_state=0, progress=True,
                    resume=None):
     """Predict values that were hidden from a model, fold by fold.
@@ -275,23 +300,4 @@ def cross_validate(model, survey, design="cells", n_splits=5, share=0.1, spacing
     if design not in ("cells", "blocks"):
         raise SurveyError(f"design={design!r} is not known; expected 'cells' or 'blocks'.")
     settings = dict(design=design, n_splits=n_splits, share=share, spacing=spacing, n_draws=n_draws, log=log, random_state=random_state)
-    parts, seconds, log = _taken_up(resume, settings)
-    folds = _folds(survey, design, n_splits, share, spacing, random_state)
-    try:
-        for fold, (hidden_survey, hidden) in enumerate(tqdm(folds, desc="held out", unit="fold", total=n_splits, disable=not progress)):
-            if fold < len(seconds):
-                continue
-            start = time.perf_counter()
-            draws, truth, log = _predict_hidden(model, survey, hidden_survey, hidden, n_draws, random_state + fold, log)
-            parts.append((draws, truth))
-            seconds.append(time.perf_counter() - start)
-    except KeyboardInterrupt:
-        if not seconds:
-            raise
-        warnings.warn(f"interrupted with {len(seconds)} of {n_splits} folds done; give the result as resume= to go on.", SurveyWarning, stacklevel=2)
-    except Exception as error:
-        if seconds:
-            error.held_out = _gathered(parts, seconds, log, settings)
-            error.add_note(f"{len(seconds)} of {n_splits} folds were done; they are in the attribute held_out of this error, for resume=.")
-        raise
-    return _gathered(parts, seconds, log, settings)
+    return _predict_folds(model, survey, settings, resume, progress)
