@@ -13,6 +13,7 @@ interval; `within_8`, the share of elements whose 90 % interval holds between 82
 """
 import argparse
 import os
+import signal
 import sys
 import time
 import warnings
@@ -168,6 +169,7 @@ def parse(arguments):
 
 def main(arguments=None):
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends it as Ctrl-C does
     folder = HERE.parent / os.environ.get("SCVAE_NB_DATA", "../shared/data")
     chosen = choose(options)
     for key in chosen if options.list else []:
