@@ -18,6 +18,7 @@ _homes = {
     "plot_variogram": "reporting.plots",
     "plot_distribution": "reporting.plots",
     "plot_uncertainty": "reporting.plots",
+    "plot_calibration": "reporting.calibration_plots",
     "plot_training": "reporting.plots",
     "write_report": "reporting.report",
 }
