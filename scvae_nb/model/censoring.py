@@ -18,35 +18,41 @@ from torch.distributions import constraints
 from .likelihoods import observation_distribution, robust_weight
 
 # %% ../../nbs/model/15_censoring.ipynb #6b2eff64
-_FRACTION_TERMS = 80  # of the continued fraction; its convergence is tested below over the whole domain
+_MOST_TERMS = 200  # of the continued fraction; some ten to twenty are needed
+_PRECISION = 1e-11
 
 
 def _log_beta_fraction(x, a, b):
-    """Logarithm of I_x(a, b), the regularised incomplete beta function, for x < (a + 1) / (a + b + 2); Lentz's method, float64."""
+    """Logarithm of I_x(a, b), the regularised incomplete beta function, for x < (a + 1) / (a + b + 2) and scalar a, b; Lentz's method, float64."""
     tiny = 1e-300
     c = torch.ones_like(x)
     d = 1 - (a + b) * x / (a + 1)
     d = 1 / torch.where(d.abs() < tiny, torch.full_like(d, tiny), d)
     fraction = d
-    for m in range(1, _FRACTION_TERMS):
-        for numerator in (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))):
-            d = 1 / (1 + numerator * d)
-            c = 1 + numerator / c
-            fraction = fraction * c * d
+    for m in range(1, _MOST_TERMS):
+        for factor in (m * (b - m) / ((a + 2 * m - 1) * (a + 2 * m)), -(a + m) * (a + b + m) / ((a + 2 * m) * (a + 2 * m + 1))):
+            numerator = factor * x
+            d = (numerator * d).add_(1).reciprocal_()
+            c = (numerator / c).add_(1)
+            change = c * d
+            fraction = fraction * change
+        if m % 4 == 0 and (change - 1).abs().max() < _PRECISION:
+            break
     front = a * x.log() + b * torch.log1p(-x) - a.log() - (torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b))
     return front + fraction.log()
 
 
 def _log_student_cdf(u, degrees):
     """Logarithm of the distribution function of Student's t, float64, without gradient."""
-    a, b = torch.broadcast_to(degrees / 2, u.shape), torch.full_like(u, 0.5)
+    a, b, half = degrees / 2, torch.full_like(degrees, 0.5), math.log(0.5)
     x = degrees / (degrees + u**2)
     outer = x < (a + 1) / (a + b + 2)
-    half = math.log(0.5)
     tail = torch.empty_like(u)
-    tail[outer] = half + _log_beta_fraction(x[outer], a[outer], b[outer])
-    centre = (u**2 / (degrees + u**2))[~outer]  # 1 - x without cancellation
-    tail[~outer] = half + torch.log1p(-_log_beta_fraction(centre.clamp(min=1e-300), b[~outer], a[~outer]).exp())
+    if outer.any():
+        tail[outer] = half + _log_beta_fraction(x[outer], a, b)
+    if not outer.all():
+        centre = (u**2 / (degrees + u**2))[~outer]  # 1 - x without cancellation
+        tail[~outer] = half + torch.log1p(-_log_beta_fraction(centre.clamp(min=1e-300), b, a).exp())
     return torch.where(u < 0, tail, torch.log1p(-tail.exp()))
 
 
