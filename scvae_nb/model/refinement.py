@@ -130,7 +130,7 @@ def _draw_latents(factors, said, mode, off, n_draws, generator):
 # %% ../../nbs/model/42_refinement.ipynb #f96658ef
 @torch.no_grad()
 def _normal_equations(network, training, rows, draws):
-    """Features' weighted products (q, D, D) and their products with the values (q, D), float64."""
+    """Features' weighted products (q, D, D), their products with the values (q, D), and the sum of the weights (q,), float64."""
     mean, weights = network.mean, network.mean_weights()
     signal = decode_signal(weights, draws)
     _, left, precision = measurement_errors(network, weights, training.values[rows] - signal, training.observed[rows], training.side(rows))
@@ -142,7 +142,7 @@ def _normal_equations(network, training, rows, draws):
         weighted = features * (precision[..., element].flatten() / len(draws))[:, None].double()
         products.append(weighted.T @ features)
         right.append(weighted.T @ target[..., element].flatten().double())
-    return torch.stack(products), torch.stack(right)
+    return torch.stack(products), torch.stack(right), precision.double().sum(1).mean(0)
 
 # %% ../../nbs/model/42_refinement.ipynb #bea303f5
 _EVIDENCE_STEPS = 10
@@ -151,7 +151,10 @@ _OUTPUT_SCALES = (1e-3, 1.0)  # least and largest prior scale of the output weig
 
 @torch.no_grad()
 def regress_weights(network, training, rows, draws):
-    """Set the means of the weights that enter the signal linearly to their regression on drawn latents, and the prior scale of the output weights.
+    """Set the weights that enter the signal linearly to their regression on drawn latents, and the prior scale of the output weights.
+
+    Their standard deviations, and those of the micro-scale loadings (whose latents have the variance 1), become the best of a mean field:
+    the inverse root of their own precision.
 
     Parameters
     ----------
@@ -166,7 +169,7 @@ def regress_weights(network, training, rows, draws):
     MacKay (1992), Bayesian interpolation, Neural Computation 4, 415-447.
     """
     mean, scale = network.mean, network.generative.log_prior_scale
-    products, right = _normal_equations(network, training, rows, draws)
+    products, right, total = _normal_equations(network, training, rows, draws)
     n_linear = 1 + draws.shape[-1]
     output_variance = (2 * scale["output"][0].double()).exp()
     linear_precision = (-2 * torch.cat([scale["intercept"], scale["linear"][0]]).double()).exp()
@@ -180,6 +183,12 @@ def regress_weights(network, training, rows, draws):
     mean["linear"].copy_(solved[:, 1:n_linear])
     mean["output"].copy_(output)
     scale["output"].fill_(0.5 * float(output_variance.log()))
+    spread = -0.5 * (products.diagonal(dim1=1, dim2=2) + ridge).log()
+    network.log_std["intercept"].copy_(spread[:, 0])
+    network.log_std["linear"].copy_(spread[:, 1:n_linear])
+    network.log_std["output"].copy_(spread[:, n_linear:])
+    if "microscale" in mean:
+        network.log_std["microscale"].copy_(-0.5 * (total[:, None] + (-2 * scale["microscale"].double()).exp()).log())
 
 # %% ../../nbs/model/42_refinement.ipynb #5470f072
 def _learn_decoder(network, objective, training, rows, draws, optimiser, batch_size, n_steps):
