@@ -416,7 +416,7 @@ def plot_closure(result, scores=None, elements=None) -> Figure:
     divisor, unit = map_unit(result.survey)
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = _new_figure(max(2.6 * columns + 0.4, 5.4), 1.75 * rows + 0.95)
+    figure = _new_figure(max(2.6 * columns + 0.4, 5.4), 1.75 * rows + 1.1)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, element in zip(panels, chosen):
         _dress(panel, f"{short_names(result.survey)[element]}  {ratios[element]:.2f}")
@@ -425,7 +425,7 @@ def plot_closure(result, scores=None, elements=None) -> Figure:
         panel.set_axis_off()
     panels[0].set(xlim=(0, None), ylim=(0, None))
     figure.supxlabel(f"lag ({unit})", fontsize=9, color=_ink)
-    figure.supylabel("semivariance, share of the observed", fontsize=9, color=_ink)
+    figure.supylabel("semivariance / observed", fontsize=9, color=_ink)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=min(4, 2 * columns), fontsize=8, frameon=False)
     return figure
 
