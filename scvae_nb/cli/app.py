@@ -44,7 +44,7 @@ def as_options(message: str) -> str:
         message = message.replace(f"{keyword}=True", "--" + keyword.replace("_", "-"))
     message = message.replace("transform=None", "--transform none")
     message = re.sub(r"detection_limits=\{'([^']*)': \.\.\.\}", r"--detection-limits \1=...", message)
-    message = re.sub(r"duplicates=\(table, '([^']*)'\)", lambda found: "--duplicates FILE:" + found[1].replace("...", "COLUMN"), message)
+    message = re.sub(r"duplicates=\(table, '([^']*)'\)", "--duplicates OTHER:COLUMN", message)
     for name in _keywords:
         option = "--" + name.replace("_", "-")
         message = re.sub(rf"\b{name}=\[([^\]]*)\]",
@@ -164,7 +164,7 @@ def split_limits(values: Optional[list[str]]) -> Optional[dict[str, float]]:
 
 # %% ../../nbs/cli/10_app.ipynb #4c7bd0aa
 def split_duplicates(value: Optional[str]):
-    """Repeated analyses from `--duplicates COLUMN` (a name) or `--duplicates FILE:COLUMN` (a path and a name)."""
+    """Repeated analyses from `--duplicates COLUMN` (a name) or `--duplicates OTHER:COLUMN` (a path and a name)."""
     file, _, column = (value or "").rpartition(":")
     return (Path(file), column) if Path(file).suffix else value
 
@@ -302,7 +302,7 @@ _Limits = Annotated[Optional[list[str]], _option("Detection limits, such as Ag=0
 _Duplicates = Annotated[Optional[str], _option(
     "Repeated analyses, from which the measurement error is learnt: the COLUMN that numbers the samples, where repeats are rows of FILE (the first "
     "row of a sample is the survey's); or OTHER:COLUMN, a second table with the same elements, whose column says which row or sample label of FILE each row "
-    "repeats. Thirty field duplicates tell error from geology well; without any the error is assumed.", metavar="COLUMN|OTHER:COLUMN", panel=_table)]
+    "repeats. Thirty pairs know its variance within a quarter; without any it is assumed.", metavar="COLUMN|OTHER:COLUMN", panel=_table)]
 _Sheet = Annotated[Optional[str], _option("Sheet of an Excel file or layer of a GeoPackage.", panel=_table)]
 _Negative = Annotated[bool, _option("Read -0.5 as: below a detection limit of 0.5.", "--negative-censored",
                                     panel=_table)]
