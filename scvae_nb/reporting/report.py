@@ -77,11 +77,12 @@ def _duplicate_sentence(model, result) -> str:
     least, most = counts[counts > 0].min(), counts.max()
     number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     return (told + f"The measurement error rests on {number} repeated analyses of the same samples"
-            + (", too few to know it well" if most < 20 else "")
+            + (", too few to know it well" if most < _enough_duplicates else "")
             + "; the table of measurement precision says how well each is known."
             + (f" Of {_listing(silent)} no two analyses could be compared, and the share of error is assumed." if len(silent) else ""))
 
 
+_enough_duplicates = 20  # then the duplicates weigh about as much as the prior: relative standard deviation of the variance sqrt(2 / 20) = 0.32
 _without_duplicates = ("Without field duplicates, measurement error and micro-scale geology cannot be told apart: both vary between neighbours. So the "
                        "measurement error rests on an assumption: of the variation below the spacing, 0.3 of what elements do together, and 0.6 of what each "
                        "does alone, is taken for error, give or take what the table of measurement precision says. Duplicates of some sites are the remedy.")
