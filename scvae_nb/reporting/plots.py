@@ -278,7 +278,7 @@ def _class_bar(figure, drawn, panels, limits, percent, label: str) -> None:
 
 def _doubt_bar(figure, drawn, panels, label: str) -> None:
     bar = figure.colorbar(drawn, cax=_bar_axes(figure, panels), orientation="horizontal", extend="max")
-    bar.ax.xaxis.set_major_locator(MaxNLocator(4, prune="lower"))  # a label at the left end would touch the other scale
+    bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     bar.ax.tick_params(labelsize=7.5, length=2)
     bar.set_label(label, fontsize=8)
     bar.outline.set_visible(False)
