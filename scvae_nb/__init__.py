@@ -19,6 +19,7 @@ _homes = {
     "plot_distribution": "reporting.plots",
     "plot_uncertainty": "reporting.plots",
     "plot_calibration": "reporting.calibration_plots",
+    "plot_closure": "reporting.plots",
     "plot_training": "reporting.plots",
     "write_report": "reporting.report",
 }

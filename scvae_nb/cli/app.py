@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'TransformName', 'LikelihoodName', 'PriorName', 'StatisticName', 'as_options', 'plain_messages', 'check_output',
-           'staged', 'split_names', 'split_units', 'split_limits', 'read_survey', 'check_values', 'describe_survey',
-           'write_run', 'list_results', 'run_denoise', 'denoise', 'main']
+           'staged', 'split_names', 'split_units', 'split_limits', 'split_duplicates', 'read_survey', 'check_values',
+           'describe_survey', 'write_run', 'list_results', 'run_denoise', 'denoise', 'main']
 
 # %% ../../nbs/cli/10_app.ipynb #73db49af
 import json
@@ -35,7 +35,7 @@ def _say_warning(message, category, filename, lineno, file=None, line=None) -> N
     typer.secho(f"Warning: {as_options(str(message))}", err=True, fg=typer.colors.YELLOW)
 
 
-_keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet")
+_keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet", "duplicates")
 
 
 def as_options(message: str) -> str:
@@ -44,6 +44,7 @@ def as_options(message: str) -> str:
         message = message.replace(f"{keyword}=True", "--" + keyword.replace("_", "-"))
     message = message.replace("transform=None", "--transform none")
     message = re.sub(r"detection_limits=\{'([^']*)': \.\.\.\}", r"--detection-limits \1=...", message)
+    message = re.sub(r"duplicates=\(table, '([^']*)'\)", "--duplicates OTHER:COLUMN", message)
     for name in _keywords:
         option = "--" + name.replace("_", "-")
         message = re.sub(rf"\b{name}=\[([^\]]*)\]",
@@ -161,6 +162,12 @@ def split_limits(values: Optional[list[str]]) -> Optional[dict[str, float]]:
     except ValueError as error:
         raise SurveyError(f"--detection-limits {','.join(pairs)}: {error}; expected numbers, such as Ag=0.1") from error
 
+# %% ../../nbs/cli/10_app.ipynb #4c7bd0aa
+def split_duplicates(value: Optional[str]):
+    """Repeated analyses from `--duplicates COLUMN` (a name) or `--duplicates OTHER:COLUMN` (a path and a name)."""
+    file, _, column = (value or "").rpartition(":")
+    return (Path(file), column) if Path(file).suffix else value
+
 # %% ../../nbs/cli/10_app.ipynb #6973345c
 app = typer.Typer(name="scvae-nb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode="markdown",
@@ -226,8 +233,9 @@ def describe_survey(survey, source: str) -> str:
     counts = {"below detection": int(survey.censored.to_numpy().sum()), "above range": int(survey.above_range.to_numpy().sum()),
               "missing": int(survey.missing.to_numpy().sum()),
               "probably below a limit that nobody marked": int(survey.substitutions()["cells"].sum())}
+    repeated = [] if survey.duplicates is None else [f"{survey.duplicates.n_groups:,} samples analysed repeatedly ({len(survey.duplicates):,} analyses)"]
     return "; ".join([f"Read {source}: {survey.n_samples:,} samples, {survey.n_elements} elements ({listed})",
-                      *(f"{count:,} cells {word}" for word, count in counts.items() if count)])
+                      *(f"{count:,} cells {word}" for word, count in counts.items() if count), *repeated])
 
 # %% ../../nbs/cli/10_app.ipynb #5dd4f62d
 def write_run(model, result, scratch: Path, settings: dict, seconds: float, quiet: bool) -> None:
@@ -291,6 +299,10 @@ _Exclude = Annotated[Optional[list[str]], _option("Columns that are not elements
                                                   panel=_table)]
 _Limits = Annotated[Optional[list[str]], _option("Detection limits, such as Ag=0.1,Au=2: smaller values are below.",
                                                  "--detection-limits", panel=_table)]
+_Duplicates = Annotated[Optional[str], _option(
+    "Repeated analyses, from which the measurement error is learnt: the COLUMN that numbers the samples, where repeats are rows of FILE (the first "
+    "row of a sample is the survey's); or OTHER:COLUMN, a second table with the same elements, whose column says which row or sample label of FILE each row "
+    "repeats. Thirty pairs know its variance within a quarter; without any it is assumed.", metavar="COLUMN|OTHER:COLUMN", panel=_table)]
 _Sheet = Annotated[Optional[str], _option("Sheet of an Excel file or layer of a GeoPackage.", panel=_table)]
 _Negative = Annotated[bool, _option("Read -0.5 as: below a detection limit of 0.5.", "--negative-censored",
                                     panel=_table)]
@@ -320,7 +332,7 @@ def denoise(output: _Output, file: _File = None, example: _Example = None, force
             quiet: _Quiet = False, easting: _Easting = None, northing: _Northing = None, crs: _Crs = None,
             to_crs: _ToCrs = None, elements: _Elements = None, units: _Units = None, sheet: _Sheet = None,
             negative_censored: _Negative = False, allow_negative: _AllowNegative = False, exclude: _Exclude = None,
-            detection_limits: _Limits = None, transform: _Transform = TransformName.log,
+            detection_limits: _Limits = None, duplicates: _Duplicates = None, transform: _Transform = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: _Prior = PriorName.gp,
             n_spatial: _Spatial = None, n_microscale: _Microscale = None, epochs: _Epochs = None,
             statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:
@@ -334,7 +346,8 @@ def denoise(output: _Output, file: _File = None, example: _Example = None, force
         survey = read_survey(file, example, easting=easting, northing=northing, crs=crs, to_crs=to_crs, sheet=sheet,
                              elements=split_names(elements), units=split_units(units),
                              negative_censored=negative_censored or None, allow_negative=allow_negative or None,
-                             exclude=split_names(exclude), detection_limits=split_limits(detection_limits))
+                             exclude=split_names(exclude), detection_limits=split_limits(detection_limits),
+                             duplicates=split_duplicates(duplicates))
         settings = {"transform": None if transform.value == "none" else transform.value,
                     "likelihood": likelihood.value, "n_spatial": n_spatial, "n_microscale": n_microscale,
                     "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value,

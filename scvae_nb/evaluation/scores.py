@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['variogram_layers', 'distribution_statistics', 'works_on_logs', 'Layers', 'gather_layers', 'layer_variograms',
-           'mean_of_draws', 'fit_curve', 'fit_layers', 'closure', 'uncertainty_table', 'largest_changes', 'Evaluation',
-           'evaluate']
+           'mean_of_draws', 'fit_curve', 'fit_layers', 'closure_by_lag', 'closure', 'uncertainty_table',
+           'largest_changes', 'Evaluation', 'evaluate']
 
 # %% ../../nbs/evaluation/10_scores.ipynb #801924fe
 from dataclasses import dataclass
@@ -106,6 +106,7 @@ def gather_layers(result) -> Layers:
     lower, upper = result.interval(0.9, layer="denoised")
     # standard deviations in original units are first order at the median; over the median they are those of logarithms
     unit = result.estimate("denoised", "median") if log else 1.0
+    # (under "log" exactly those of the model's scale)
     variance = {kind: (result.std(kind) / unit) ** 2 for kind in ("aleatoric", "latent", "epistemic")}
     return Layers(observed=survey.substituted(0.5).values, known=survey.values.mask(survey.censored | survey.above_range),
                   denoised=result.denoised, signal=result.signal, lower=lower, upper=upper, variance=variance, log=log)
@@ -137,7 +138,7 @@ def layer_variograms(result, layers: Layers, n_draws: int = 10, max_samples: int
         (element, layer) with layers observed, denoised, signal, and draw 0, draw 1, ...
     """
     scale = np.log if layers.log else np.asarray
-    draws = result.sample(n_draws, layer="denoised", random_state=random_state)
+    draws = np.where(layers.observed.isna(), np.nan, result.sample(n_draws, layer="denoised", random_state=random_state))
     names = ["observed", "denoised", "signal", *(f"draw {number}" for number in range(n_draws))]
     maps = np.concatenate([[layers.observed, layers.denoised, layers.signal], draws])
     stacked = scale(maps.transpose(2, 0, 1).reshape(-1, maps.shape[1]))
@@ -182,6 +183,36 @@ def fit_layers(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["element", "layer"])
 
 # %% ../../nbs/evaluation/10_scores.ipynb #33015b84
+def closure_by_lag(curves: pd.DataFrame, measurement: pd.Series) -> pd.DataFrame:
+    """The books of every element at every lag.
+
+    Parameters
+    ----------
+    curves
+        As from `layer_variograms`.
+    measurement
+        Standard deviation of the measurement error, on the scale of the variograms.
+
+    Returns
+    -------
+    DataFrame
+        Rows (element, lag), lag the mean distance in map units; `pairs`; semivariances `observed`, `denoised_samples` (mean over posterior samples) and
+        `measurement` (its variance, the same at all lags); `sum` of the last two, `lowest` and `highest` over single samples; `ratio`, sum over observed:
+        1 where the books balance, above 1 where variation was invented, below 1 where some went missing.
+    """
+    index, tables = curves.index, {}
+    for element in curves.columns.unique("element"):
+        of_element, variance = curves[element], measurement[element] ** 2
+        draws = of_element[[name for name in of_element.columns if name.startswith("draw ")]] + variance
+        total = mean_of_draws(of_element) + variance
+        table = pd.DataFrame({"pairs": index.get_level_values("pairs"), "observed": of_element["observed"].to_numpy(),
+                              "denoised_samples": mean_of_draws(of_element).to_numpy(), "measurement": variance, "sum": total.to_numpy(),
+                              "lowest": draws.min(axis=1).to_numpy(), "highest": draws.max(axis=1).to_numpy()},
+                             index=pd.Index(index.get_level_values("lag"), name="lag"))
+        tables[element] = table.assign(ratio=table["sum"] / table["observed"].where(table["observed"] > 0))
+    return pd.concat(tables, names=["element"])
+
+
 def closure(curves: pd.DataFrame, measurement: pd.Series) -> pd.Series:
     """(mean semivariance of denoised samples + measurement variance) / mean semivariance observed, by element.
 
@@ -197,13 +228,10 @@ def closure(curves: pd.DataFrame, measurement: pd.Series) -> pd.Series:
     Series
         Near 1 where the books balance; above 1, variation was invented; below 1, some went missing.
     """
-    pairs = curves.index.get_level_values("pairs").to_numpy()
     ratios = {}
-    for element in curves.columns.unique("element"):
-        observed, kept = curves[element]["observed"].to_numpy(), mean_of_draws(curves[element]).to_numpy()
-        there = np.isfinite(observed) & np.isfinite(kept)
-        before, after = (np.average(side[there], weights=pairs[there]) for side in (observed, kept))
-        ratios[element] = (after + measurement[element] ** 2) / before
+    for element, table in closure_by_lag(curves, measurement).groupby(level="element", sort=False):
+        there = table.dropna(subset=["observed", "sum"])
+        ratios[element] = np.average(there["sum"], weights=there["pairs"]) / np.average(there["observed"], weights=there["pairs"])
     return pd.Series(ratios, name="closure").rename_axis("element")
 
 # %% ../../nbs/evaluation/10_scores.ipynb #54ca9ef4
@@ -267,7 +295,7 @@ class Evaluation:
     """Tables on what denoising did to a survey; made by `evaluate`.
 
     Attributes: `variograms` and `distribution`, rows (element, layer); `uncertainty`, a row per element; `closure`,
-    a Series; `changes`, the values changed most; `n_large_changes`, how many values moved by more than three standard
+    a Series; `books`, rows (element, lag), as from `closure_by_lag`; `changes`, the values changed most; `n_large_changes`, how many values moved by more than three standard
     deviations of measurement; `curves`, experimental variograms as from `layer_variograms`; `layers`, a `Layers`.
     """
 
@@ -279,6 +307,11 @@ class Evaluation:
     n_large_changes: int
     curves: pd.DataFrame
     layers: Layers
+
+    @property
+    def books(self) -> pd.DataFrame:
+        """Closure lag by lag, as from `closure_by_lag`."""
+        return closure_by_lag(self.curves, self.layers.measurement_sd)
 
     def summary(self) -> pd.DataFrame:
         """One row per element: noise share, nugget shares before and after, interval, change, closure."""

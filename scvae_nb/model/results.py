@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LAYERS', 'STATISTICS', 'KINDS', 'summarise_batch', 'gather_summaries', 'DenoisedSurvey', 'estimate_layer',
            'standard_deviation', 'posterior_sample', 'posterior_interval', 'result_table', 'result_geodataframe',
-           'result_dataset', 'result_inference_data', 'save_result']
+           'result_dataset', 'signal_loadings', 'result_inference_data', 'save_result']
 
 # %% ../../nbs/model/50_results.ipynb #6e3550ec
 import json
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from .posterior import draw_maps, draw_sites, variance_parts
+from .posterior import _joint_spatial_draws, _layers, draw_maps, draw_sites, variance_parts
 from .training import isolated
 from ..survey.errors import SurveyError, missing_extra
 
@@ -130,7 +131,7 @@ class DenoisedSurvey:
         return standard_deviation(self, kind, scale, layer)
 
     def interval(self, level=0.9, layer="denoised", n_draws=400):
-        """Central posterior interval of every value; see `posterior_interval`."""
+        """Central posterior interval of every value, of one level or of several; see `posterior_interval`."""
         return posterior_interval(self, level, layer, n_draws)
 
     def sample(self, n_draws=100, layer="denoised", random_state=0):
@@ -149,9 +150,9 @@ class DenoisedSurvey:
         """All results as an xarray.Dataset with dimensions sample and element; see `result_dataset`."""
         return result_dataset(self, level)
 
-    def to_inference_data(self, n_draws=100, random_state=0):
+    def to_inference_data(self, n_draws=100, random_state=0, elements=None, samples=None):
         """Draws and data as an ArviZ InferenceData; see `result_inference_data`."""
-        return result_inference_data(self, n_draws, random_state)
+        return result_inference_data(self, n_draws, random_state, elements, samples)
 
     def save(self, path, force=False):
         """Write all results to .csv, .parquet, .gpkg or .nc; see `save_result`."""
@@ -238,29 +239,48 @@ def posterior_sample(result, n_draws=100, layer="denoised", random_state=0):
     return np.stack(list(_draws(result, draw_maps, n_draws, layer, random_state)))
 
 # %% ../../nbs/model/50_results.ipynb #b7655351
+def _check_levels(levels, n_draws):
+    """Refuse levels that are no probabilities, or that so few draws cannot show."""
+    for level in levels:
+        if not 0 < level < 1:
+            raise SurveyError(f"level={level:g} is not a probability; expected a number between 0 and 1, such as 0.9.")
+        # the outermost rank, (n_draws + 1) (1 - level) / 2, must not lie beyond the extreme draws
+        least = int(np.ceil(2 / (1 - level) - 1 - 1e-9))
+        if n_draws < least:
+            raise SurveyError(f"an interval of level={level:g} from n_draws={n_draws} draws would end beyond the extreme ones; "
+                              f"ask for at least n_draws={least}, or for a lower level.")
+
+
 def posterior_interval(result, level=0.9, layer="denoised", n_draws=400):
-    """Central posterior interval of every value, from quantiles of draws.
+    """Central posterior interval of every value, from quantiles of draws (Weibull's rule).
 
     Parameters
     ----------
     result : DenoisedSurvey
-    level : float
-        Between 0 and 1.
+    level : float or sequence of float
+        Between 0 and 1. Several levels come from the same draws, so they are nested and cost no more than one.
     layer : {"denoised", "signal", "observed"}
         For "observed", the interval that a repeat analysis falls into.
     n_draws : int
+        At least 2 / (1 - level) - 1.
 
     Returns
     -------
     lower, upper : pandas.DataFrame, shape (n, p)
-        Original units.
+        Original units. For a sequence a dict of such pairs by level.
+
+    Raises
+    ------
+    SurveyError
+        For a level that is not between 0 and 1, or that needs more draws.
     """
-    if not 0 < level < 1:
-        raise SurveyError(f"level={level} is not a probability; expected a number between 0 and 1, such as 0.9.")
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    parts = [np.quantile(draws, ends, axis=0) for draws in _draws(result, draw_sites, n_draws, layer, result._seed)]
-    low, high = np.concatenate(parts, axis=1)
-    return result._frame(low), result._frame(high)
+    levels = np.atleast_1d(np.asarray(level, dtype=float))
+    _check_levels(levels, n_draws)
+    ends = np.column_stack([(1 - levels) / 2, (1 + levels) / 2])
+    parts = [np.quantile(draws, ends, axis=0, method="weibull") for draws in _draws(result, draw_sites, n_draws, layer, result._seed)]
+    limits = np.concatenate(parts, axis=2)  # (levels, 2, n, p)
+    intervals = {float(one): (result._frame(low), result._frame(high)) for one, (low, high) in zip(levels, limits)}
+    return intervals if np.ndim(level) else intervals[float(level)]
 
 # %% ../../nbs/model/50_results.ipynb #c0200786
 def _columns(result, level):
@@ -304,6 +324,16 @@ def result_geodataframe(result, level=0.9):
     return geopandas.GeoDataFrame(result_table(result, level), geometry=points, crs=result.crs)
 
 # %% ../../nbs/model/50_results.ipynb #fb18460b
+def _labels(result):
+    """Sample labels as a coordinate of xarray: whole numbers, or text."""
+    return np.asarray(result.index) if pd.api.types.is_integer_dtype(result.index) else np.asarray(result.index.astype(str), dtype=str)
+
+
+def _attributes(result):
+    """What xarray and ArviZ containers say about the run as a whole; only types that files can hold."""
+    return dict(statistic=result.statistic, crs=result.crs.to_wkt() if result.crs else "", model=json.dumps(result.model_summary, default=str))
+
+
 def result_dataset(result, level=0.9):
     """All results as an xarray.Dataset.
 
@@ -320,37 +350,139 @@ def result_dataset(result, level=0.9):
     """
     import xarray
 
-    labels = result.index if pd.api.types.is_integer_dtype(result.index) else result.index.astype(str)
+    labels = _labels(result)
     variables = {name: (("sample", "element"), frame.to_numpy(float)) for name, frame in _columns(result, level).items()}
     places = {name: ("sample", result.coordinates[:, axis]) for axis, name in enumerate(("easting", "northing"))}
     units = [result.units.get(element) or "" for element in result.elements]
-    attributes = dict(statistic=result.statistic, interval_level=level, crs=result.crs.to_wkt() if result.crs else "",
-                      model=json.dumps(result.model_summary, default=str))
-    return xarray.Dataset(variables, attrs=attributes,
-                          coords=dict(sample=np.asarray(labels), element=list(result.elements), unit=("element", units), **places))
+    return xarray.Dataset(variables, attrs=_attributes(result) | dict(interval_level=level),
+                          coords=dict(sample=labels, element=list(result.elements), unit=("element", units), **places))
 
 # %% ../../nbs/model/50_results.ipynb #b73579cb
-def result_inference_data(result, n_draws=100, random_state=0):
+@torch.no_grad()
+def signal_loadings(weights, spatial):
+    """Derivative of the signal with respect to the spatial latents, mean over sites.
+
+    Parameters
+    ----------
+    weights : dict of torch.Tensor
+        One draw of the decoder weights, as from `InferenceNetwork.sample_weights`.
+    spatial : torch.Tensor, shape (n, L)
+
+    Returns
+    -------
+    torch.Tensor, shape (q, L)
+        Standardised model scale.
+    """
+    before = spatial @ weights["hidden_weight"].T + weights["hidden_bias"]
+    gate = torch.sigmoid(before)
+    slope = gate * (1 + before * (1 - gate))  # derivative of x sigmoid(x)
+    return weights["linear"] + (weights["output"] * slope.mean(0)) @ weights["hidden_weight"]
+
+
+@torch.no_grad()
+def _joint_draws(result, n_draws, seed):
+    """Yield the joint draws of `posterior_sample`: weights, latents (n, L) and the layers, each (n, p), in original units."""
+    posterior = result._posterior
+    original = lambda parts: result._transform.inverse(result._scaler.inverse(torch.cat(parts).double().cpu().numpy()))
+    with isolated(seed, posterior.data.values.device):
+        torch.manual_seed(seed)
+        for spatial in _joint_spatial_draws(posterior, n_draws, seed):
+            weights = posterior.network.sample_weights()
+            batches = zip(*(_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()))
+            yield weights, spatial, dict(zip(LAYERS, map(original, batches)))
+
+# %% ../../nbs/model/50_results.ipynb #b637dc32
+def _positions(kind, chosen, labels):
+    """Positions of the chosen labels, in the order of the survey; all if none are chosen."""
+    if chosen is None:
+        return np.arange(len(labels))
+    chosen = [chosen] if isinstance(chosen, (str, int, np.integer)) else list(chosen)
+    unknown = [label for label in chosen if label not in labels]
+    if unknown or not chosen:
+        raise SurveyError(f"{kind}s={chosen[:8]!r}: {unknown[0] if unknown else 'nothing'!r} is no {kind} of this survey; "
+                          f"expected labels such as {', '.join(map(repr, labels[:4]))}.")
+    return np.flatnonzero(pd.Index(labels).isin(chosen))
+
+
+def _collect_draws(result, n_draws, seed, rows, columns):
+    """Arrays of the chosen part of every draw, made once: shape (1, n_draws, ...), by name."""
+    if n_draws < 1:
+        raise SurveyError(f"n_draws={n_draws} draws were asked for; expected at least 1.")
+    collected = {}
+    for number, (weights, spatial, layers) in enumerate(_joint_draws(result, n_draws, seed)):
+        slopes = signal_loadings(weights, spatial).double().cpu().numpy() * result._scaler.scale[:, None]
+        parts = {name: layer[np.ix_(rows, columns)] for name, layer in layers.items()}
+        parts |= {"spatial_latent": spatial.double().cpu().numpy()[rows],
+                  "loadings": slopes[columns] if _variable(result) == "element" else slopes}
+        for name, part in parts.items():
+            collected.setdefault(name, np.empty((1, n_draws, *part.shape)))[0, number] = part
+    return collected
+
+
+def _variable(result):
+    """Name of the dimension of the model's scale: the elements, or for log-ratios coordinates of their own."""
+    return "element" if list(result._transform.coordinates_names) == list(result.elements) else "variable"
+
+# %% ../../nbs/model/50_results.ipynb #7dbcf449
+def _constants(result, rows, columns):
+    """What is known or fitted but not drawn, by name: (dimensions, values)."""
+    survey, summary = result.survey, result.model_summary
+    side = (survey.above_range.to_numpy().astype(np.int8) - survey.censored.to_numpy().astype(np.int8))[np.ix_(rows, columns)]
+    scale = result._posterior.measurement_variance() ** 0.5 * result._scaler.scale
+    noise = np.array(list(summary["noise_scale"].values()))
+    kept = columns if _variable(result) == "element" else slice(None)
+    constants = {"limit_side": (("sample", "element"), side), "easting": ("sample", result.coordinates[rows, 0]),
+                 "northing": ("sample", result.coordinates[rows, 1]), "measurement_sd": (_variable(result), scale[kept]),
+                 "limit": (("sample", "element"), np.where(side, survey.values.to_numpy()[np.ix_(rows, columns)], np.nan)),
+                 "noise_scale": (_variable(result), noise[kept])}
+    if summary["ranges"] is not None:
+        constants["range"] = ("latent", np.array(summary["ranges"]))
+    if summary["degrees_of_freedom"] is not None:
+        constants["degrees_of_freedom"] = ((), summary["degrees_of_freedom"])
+    return constants
+
+# %% ../../nbs/model/50_results.ipynb #7ec32f1f
+def result_inference_data(result, n_draws=100, random_state=0, elements=None, samples=None):
     """Draws and data in the container that ArviZ's plots and statistics take.
 
     Parameters
     ----------
     result : DenoisedSurvey
     n_draws, random_state : int
+        The draws are those of `sample` with the same seed.
+    elements, samples : sequence, optional
+        Keep these elements, and these row labels of the survey; by default all. Three times n_draws * samples * elements numbers of 8 bytes are kept: of
+        1,000 samples and 50 elements 120 MB in 100 draws. Draws are made of the whole survey, whatever is kept.
 
     Returns
     -------
     arviz.InferenceData
-        `posterior` with signal and denoised, `posterior_predictive` and `observed_data` with observed; dimensions (chain, draw,
-        sample, element), original units, one chain: the draws are independent.
+        Groups posterior (signal, denoised, spatial_latent, loadings), posterior_predictive and observed_data (observed) and constant_data, original
+        units; one chain of independent draws.
+
+    Raises
+    ------
+    SurveyError
+        For an element or a sample that the survey does not have.
     """
     import arviz
+    import xarray
 
-    draws = {layer: result.sample(n_draws, layer, random_state)[None] for layer in LAYERS}
-    return arviz.from_dict(posterior={layer: draws[layer] for layer in LAYERS[:2]}, posterior_predictive={"observed": draws["observed"]},
-                           observed_data={"observed": result.survey.values.to_numpy()},
-                           coords=dict(sample=np.asarray(result.index.astype(str), dtype=str), element=list(result.elements)),
-                           dims=dict.fromkeys(LAYERS, ["sample", "element"]))
+    rows, columns = _positions("sample", samples, list(result.index)), _positions("element", elements, list(result.elements))
+    draws = _collect_draws(result, n_draws, random_state, rows, columns)
+    values = result.survey.values.mask(result.survey.censored | result.survey.above_range).to_numpy()[np.ix_(rows, columns)]
+    coordinates = dict(sample=_labels(result)[rows], element=np.asarray(result.elements, dtype=str)[columns], chain=[0], draw=np.arange(n_draws),
+                       latent=np.arange(1, draws["spatial_latent"].shape[-1] + 1), variable=np.asarray(result._transform.coordinates_names, dtype=str))
+    of_layer, variable = ("sample", "element"), _variable(result)
+    dimensions = dict.fromkeys(LAYERS, of_layer) | {"spatial_latent": ("sample", "latent"), "loadings": (variable, "latent")}
+    drawn = {name: (("chain", "draw", *dimensions[name]), values) for name, values in draws.items()}
+    groups = {"posterior": {name: drawn[name] for name in drawn if name != "observed"}, "posterior_predictive": {"observed": drawn["observed"]},
+              "observed_data": {"observed": (of_layer, values)}, "constant_data": _constants(result, rows, columns)}
+    attributes = _attributes(result) | dict(inference_library="scvae_nb", draws="independent, from an approximate posterior; r-hat has no meaning")
+    needed = lambda variables: {name for names, _ in variables.values() for name in np.atleast_1d(names)}
+    datasets = {name: xarray.Dataset(variables, {key: label for key, label in coordinates.items() if key in needed(variables)}, attributes)
+                for name, variables in groups.items()}
+    return arviz.InferenceData(**datasets)
 
 # %% ../../nbs/model/50_results.ipynb #936d99b4
 def _write_csv(result, path):

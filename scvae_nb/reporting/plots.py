@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['layer_colours', 'part_colours', 'part_names', 'map_percentiles', 'picture_bytes', 'format_number', 'short_names',
-           'element_label', 'unit_label', 'map_unit', 'percentile_classes', 'uncertainty_factor', 'plot_map',
-           'plot_variogram', 'plot_nuggets', 'plot_distribution', 'plot_uncertainty', 'plot_training']
+           'element_label', 'unit_label', 'map_unit', 'percentile_classes', 'limit_sides', 'uncertainty_factor',
+           'plot_map', 'plot_variogram', 'plot_closure', 'plot_nuggets', 'plot_distribution', 'plot_uncertainty',
+           'plot_training']
 
 # %% ../../nbs/reporting/10_plots.ipynb #99a0a8f6
 import io
@@ -19,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from scipy.spatial import cKDTree
 from scipy.stats import norm
-from ..evaluation.scores import fit_curve, gather_layers, layer_variograms, mean_of_draws, uncertainty_table
+from ..evaluation.scores import closure, closure_by_lag, fit_curve, gather_layers, layer_variograms, mean_of_draws, uncertainty_table
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/reporting/10_plots.ipynb #f44504ea
@@ -180,22 +181,29 @@ def _draw_sites(axes, xy: np.ndarray, values: np.ndarray, area: float, **style):
     return axes.scatter(xy[order, 0], xy[order, 1], c=values[order], s=area, **edge, **style)
 
 
-def _draw_observed(axes, xy, values, censored, area: float, **style):
-    """Observed values: dots; below detection: triangles pointing down; missing: crosses."""
-    measured, missing = ~censored & ~np.isnan(values), np.isnan(values)
+def _draw_observed(axes, xy, values, sides, area: float, **style):
+    """Observed values: dots; limits: triangles that point to where the value lies, down below detection, up above range; missing: crosses."""
+    measured, missing = (sides == 0) & ~np.isnan(values), np.isnan(values)
     handles = []
     if missing.any():
         handles.append(axes.scatter(*xy[missing].T, marker="x", s=max(area, 8), c="#888888", linewidths=0.6,
                                     label="not analysed"))
-    if censored.any():
-        handles.append(axes.scatter(*xy[censored].T, c=values[censored], marker="v", s=max(area, 8), linewidths=0.25,
-                                    edgecolors="#00000066", label="below detection", **style))
+    for side, marker, name in ((-1, "v", "below detection"), (1, "^", "above range")):
+        there = sides == side
+        if there.any():
+            handles.append(axes.scatter(*xy[there].T, c=values[there], marker=marker, s=max(2 * area, 12), linewidths=0.4,
+                                        edgecolors="#000000aa", label=name, **style))
     drawn = _draw_sites(axes, xy[measured], values[measured], area, **style)
     if handles:
-        legend = axes.figure.legend(handles=handles, fontsize=8, loc="upper right", ncols=2, frameon=False)
+        legend = axes.figure.legend(handles=handles, fontsize=8, loc="upper right", ncols=3, frameon=False)
         for mark in legend.legend_handles:
             mark.set_color("#555555")
     return drawn
+
+
+def limit_sides(survey, element: str) -> np.ndarray:
+    """Where the true value of each sample lies, shape (n,): -1 below its limit (below detection), 1 above (above range), 0 for a value."""
+    return survey.above_range[element].to_numpy().astype(int) - survey.censored[element].to_numpy().astype(int)
 
 # %% ../../nbs/reporting/10_plots.ipynb #cbfa639b
 def uncertainty_factor(layers):
@@ -290,12 +298,12 @@ def plot_map(result, element: str, scores=None) -> Figure:
     Returns
     -------
     Figure
-        The first three maps share one scale: percentile classes of the observed values. Samples below detection are
-        triangles at their limit, samples not analysed are crosses. The fourth map is the 90 % interval of the
+        The first three maps share one scale: percentile classes of the observed values. Limits are triangles in the colour of
+        the limit, pointing down below detection and up above range; samples not analysed are crosses. The fourth map is the 90 % interval of the
         denoised value, as a factor where the model works on logarithms, otherwise as a half width.
     """
     layers, survey, label = _layers(result, element, scores), result.survey, element_label(result.survey, element)
-    observed, censored = survey.values[element].to_numpy(), survey.censored[element].to_numpy()
+    observed = survey.values[element].to_numpy()
     limits, percent = percentile_classes(observed)
     colours, scale = _class_colours(limits)
     figure, panels, xy, width = _map_panels(survey)
@@ -303,7 +311,7 @@ def plot_map(result, element: str, scores=None) -> Figure:
         panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=_ink)
     area = _marker_area(survey.coordinates, width * 72)
     style = {"cmap": colours, "norm": scale}
-    drawn = _draw_observed(panels[0], xy, observed, censored, area, **style)
+    drawn = _draw_observed(panels[0], xy, observed, limit_sides(survey, element), area, **style)
     _draw_sites(panels[1], xy, layers.denoised[element].to_numpy(), area, **style)
     _draw_sites(panels[2], xy, layers.signal[element].to_numpy(), area, **style)
     doubt = uncertainty_factor(layers)[element].to_numpy()
@@ -366,6 +374,59 @@ def plot_variogram(result, element: str, scores=None) -> Figure:
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+# %% ../../nbs/reporting/10_plots.ipynb #cf633160
+def _draw_books(axes, table, divisor: float) -> None:
+    """Observed variogram, and the measurement variance with the posterior samples on top, divided by the mean of the observed one."""
+    lag = table.index.get_level_values("lag").to_numpy() / divisor
+    there = table["observed"].notna()
+    shares = table[["observed", "sum", "lowest", "highest", "measurement"]] / np.average(table["observed"][there], weights=table["pairs"][there])
+    axes.fill_between(lag, 0, shares["measurement"], color=part_colours["aleatoric"], alpha=0.55, linewidth=0, label="measurement variance")
+    axes.fill_between(lag, shares["lowest"], shares["highest"], color=layer_colours["denoised"], alpha=0.3, linewidth=0,
+                      label="+ denoised, posterior samples")
+    axes.plot(lag, shares["sum"], color=layer_colours["denoised"], linewidth=1.3, linestyle=":", label="+ denoised, their mean")
+    axes.plot(lag, shares["observed"], "o-", color=layer_colours["observed"], markersize=3.2, linewidth=1, label="observed")
+
+
+def plot_closure(result, scores=None, elements=None) -> Figure:
+    """Observed variograms against those of posterior samples plus measurement variance, one small picture per element.
+
+    Parameters
+    ----------
+    result : DenoisedSurvey
+    scores : Evaluation, optional
+        As from `evaluate`; saves computing intervals and variograms anew for every picture.
+    elements : sequence of str, optional
+        Which elements; by default all.
+
+    Returns
+    -------
+    Figure
+        One scale for all: semivariances over the mean observed semivariance of the element. The number beside the name is the closure over all lags, 1 where
+        the books balance.
+    """
+    chosen = list(result.elements) if elements is None else [elements] if isinstance(elements, str) else list(elements)
+    for element in chosen:
+        _check_element(result, element)
+    layers = _layers(result, None, scores)
+    curves = layer_variograms(result, layers) if scores is None else scores.curves
+    curves = curves[[column for column in curves.columns if column[0] in chosen]]
+    books, ratios = closure_by_lag(curves, layers.measurement_sd), closure(curves, layers.measurement_sd)
+    divisor, unit = map_unit(result.survey)
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = _new_figure(max(2.6 * columns + 0.4, 5.4), 1.75 * rows + 1.1)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, element in zip(panels, chosen):
+        _dress(panel, f"{short_names(result.survey)[element]}  {ratios[element]:.2f}")
+        _draw_books(panel, books.loc[element], divisor)
+    for panel in panels[len(chosen):]:
+        panel.set_axis_off()
+    panels[0].set(xlim=(0, None), ylim=(0, None))
+    figure.supxlabel(f"lag ({unit})", fontsize=9, color=_ink)
+    figure.supylabel("semivariance / observed", fontsize=9, color=_ink)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=min(4, 2 * columns), fontsize=8, frameon=False)
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #53c68d32
@@ -499,18 +560,19 @@ def _plot_shares(layers, names: dict[str, str]) -> Figure:
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #e8bb7d14
-def _draw_shrinkage(axes, layers, element: str, censored: np.ndarray) -> None:
-    """Observed against denoised with 90 % intervals; the distance to the diagonal is what was called noise."""
-    observed, denoised, lower, upper = (frame[element].to_numpy() for frame in (layers.observed, layers.denoised,
-                                                                                layers.lower, layers.upper))
+def _draw_shrinkage(axes, layers, element: str, survey) -> None:
+    """Observed against denoised with 90 % intervals; the distance to the diagonal is what was called noise. Limits stand at the limit."""
+    observed, sides = survey.values[element].to_numpy(), limit_sides(survey, element)
+    denoised, lower, upper = (frame[element].to_numpy() for frame in (layers.denoised, layers.lower, layers.upper))
     barred = np.unique(np.linspace(0, len(observed) - 1, 600).astype(int))  # more bars would be a smear
     few = len(barred) == len(observed)
     axes.vlines(observed[barred], lower[barred], upper[barred], color=layer_colours["denoised"], linewidth=0.7, alpha=0.35)
-    axes.plot(observed[~censored], denoised[~censored], "o", markersize=3 if few else 1.6, markeredgewidth=0,
+    axes.plot(observed[sides == 0], denoised[sides == 0], "o", markersize=3 if few else 1.6, markeredgewidth=0,
               color=layer_colours["denoised"], label="sample, 90 % interval" + ("" if few else " of 600"))
-    if censored.any():
-        axes.plot(observed[censored], denoised[censored], "v", markersize=3.5, color=layer_colours["signal"],
-                  markeredgewidth=0, label="below detection (at half its limit)")
+    for side, marker, name in ((-1, "v", "below detection (at its limit)"), (1, "^", "above range (at its limit)")):
+        there = sides == side
+        if there.any():
+            axes.plot(observed[there], denoised[there], marker, markersize=3.5, color=layer_colours["signal"], markeredgewidth=0, label=name)
     ends = [np.nanmin([observed, denoised]), np.nanmax([observed, denoised])]
     axes.plot(ends, ends, color=_ink, linewidth=0.8, linestyle="--", label="no change")
     if layers.log:
@@ -557,7 +619,7 @@ def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
     label = element_label(result.survey, element)
     figure, (left, right) = _new_panels(9.2, 3.4, 2)
     _dress(left, "What denoising changed", f"observed {label}", f"denoised {label}")
-    _draw_shrinkage(left, layers, element, result.survey.censored[element].to_numpy())
+    _draw_shrinkage(left, layers, element, result.survey)
     _dress(right, "Variance of a new observation", f"denoised {label}", "variance of ln" if layers.log else "variance")
     _draw_parts(right, layers, element)
     return figure
