@@ -174,12 +174,14 @@ def _model_scale(survey, transform):
 
 def _warn_censored(survey, transform):
     """Say which values below detection are substituted, if any are."""
-    n_censored = survey.censored.sum()
-    if n_censored.any() and not transform.elementwise:
-        named = ", ".join(f"{element} {count}" for element, count in n_censored[n_censored > 0].items())
-        warnings.warn(f"values below detection enter as half their limit ({named}), because under transform={transform.name!r} the limit of one "
-                      "element is not the limit of any coordinate; their uncertainty is understated. transform='log' keeps them as limits.",
-                      SurveyWarning, stacklevel=4)
+    if transform.elementwise:
+        return
+    for limits, entering in ((survey.censored, "below detection enter as half their limit"), (survey.above_range, "above range enter as their limit")):
+        count = limits.sum()
+        if count.any():
+            named = ", ".join(f"{element} {cells}" for element, cells in count[count > 0].items())
+            warnings.warn(f"values {entering} ({named}), because under transform={transform.name!r} the limit of one element is not the limit of any "
+                          "coordinate; their uncertainty is understated. transform='log' keeps them as limits.", SurveyWarning, stacklevel=4)
 
 
 def _check_same_elements(model, survey):
@@ -275,9 +277,11 @@ def fit_model(model, survey):
 
 # %% ../../nbs/model/60_denoiser.ipynb #eb108649
 def _site_data(model, values, survey, multiple, sides=None):
-    """Sites with `multiple` times n_neighbours neighbours, ready for the network."""
+    """Sites with `multiple` times n_neighbours neighbours, ready for the network; distances are in spacings of the survey that was fitted, as the
+    ranges are."""
     predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
-    return make_site_data(values, survey.coordinates, survey.spacing(), multiple * model.n_neighbours, predecessors, model.random_state, sides)
+    spacing = (model.survey_ if hasattr(model, "network_") else survey).spacing()
+    return make_site_data(values, survey.coordinates, spacing, multiple * model.n_neighbours, predecessors, model.random_state, sides)
 
 # %% ../../nbs/model/60_denoiser.ipynb #d9194e9b
 MEASUREMENT_COLUMNS = ["sd", "lower", "upper", "n_duplicates", "alone_share", "together_share"]
@@ -318,7 +322,8 @@ def _contrasts(model, duplicates):
     """Standardised differences between repeated analyses, as from `replicate_contrasts`, or None."""
     if duplicates is None:
         return None
-    values = duplicates.values[model.elements_].mask(duplicates.censored[model.elements_].to_numpy())
+    limits = duplicates.censored[model.elements_] | duplicates.above_range[model.elements_]
+    values = duplicates.values[model.elements_].mask(limits.to_numpy())
     groups = np.asarray(duplicates.groups)
     if not model.transform_.elementwise:
         complete = values.notna().all(axis=1).to_numpy()

@@ -18,7 +18,7 @@ from ..geostatistics.neighbours import vecchia_order, vecchia_predecessors
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
 from .censoring import working_observation
 from .module import decode_signal, microscale_posterior, spatial_posterior
-from .priors import krige, neighbourhood_distances
+from .priors import krige, matern_correlation, neighbourhood_distances
 
 # %% ../../nbs/model/35_latents.ipynb #63b1d7ec
 def measurement_errors(network, weights, residual, observed, side=None):
@@ -80,6 +80,11 @@ _MARGIN = 12.0  # width of the margin around a block, in site spacings
 _PREDECESSORS = 20
 _STEP = 0.01  # Gauss-Newton stops when the latents move by less than this (prior standard deviations, root mean square)
 _STEPS = 8
+_FINE = 5000  # surveys up to this size can afford the settings below when they are denoised
+_FINE_PREDECESSORS = 60
+_FINE_STEP, _FINE_TOLERANCE = 1e-3, 1e-5
+_JITTER = 1e-4  # on an information or a variance of about one
+_DRAW_TOLERANCE = 1e-4  # of the conjugate gradients behind joint draws: at 1e-2 draws are shifted by half a posterior standard deviation
 
 
 def split_blocks(places, block_size=_BLOCK):
@@ -103,10 +108,10 @@ def _with_margin(places, rows, margin):
     return np.concatenate([rows, np.flatnonzero(near)])
 
 
-def site_order(places, seed=0):
-    """A random Vecchia order of places (n, 2) and the predecessors in it, (n, 20)."""
-    order = vecchia_order(len(places), random_state=seed)
-    return order, vecchia_predecessors(places, min(_PREDECESSORS, max(1, len(places) - 1)), order)
+def site_order(places, seed=0, fine=False):
+    """A Vecchia order of places (n, 2) and the predecessors in it: a random one with 20, or, if `fine`, from coarse to fine with 60."""
+    order = vecchia_order(places, "maxmin" if fine else "random", random_state=seed)
+    return order, vecchia_predecessors(places, min(_FINE_PREDECESSORS if fine else _PREDECESSORS, max(1, len(places) - 1)), order)
 
 
 def latents_on(network):
@@ -138,7 +143,7 @@ def of_latents(on, information, right):
     return np.ascontiguousarray(information[:, on][:, :, on]), np.ascontiguousarray(right[:, on])
 
 
-def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3):
+def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3, least_step=_STEP):
     """Posterior mode of the spatial latents at the sites `rows`, given their factors.
 
     Parameters
@@ -153,6 +158,8 @@ def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3)
     weights : dict of torch.Tensor
     tolerance : float
         Of the conjugate gradients.
+    least_step : float
+        Stop when the latents move by less.
 
     Returns
     -------
@@ -167,7 +174,7 @@ def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3)
         step = float((moved - spatial).square().mean().sqrt())
         # a full step that would leave the region where the decoder was learnt is cut: five prior standard deviations are far
         spatial, white = moved.clamp(-5.0, 5.0), posterior.white
-        if step < _STEP:
+        if step < least_step:
             break
     return spatial
 
@@ -176,26 +183,23 @@ def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3)
 class LatentPosterior:
     """Posterior of the spatial latents given the mean decoder; made by `find_latents`.
 
-    Attributes: `network`, `data` (SiteData), `weights` (the mean decoder), `mean` (n, L) and `variance` (n, L), that of the data about
-    each latent (the inverse of the diagonal of the information).
+    Attributes: `network`, `data` (SiteData), `weights` (the mean decoder), `mean` (n, L) and `information` (n, L, L) of the data about
+    the latents, or in large surveys its diagonal (n, L).
     """
 
     network: torch.nn.Module
     data: object
     weights: dict
     mean: torch.Tensor
-    variance: torch.Tensor
+    information: torch.Tensor
 
     @torch.no_grad()
     def moments(self, rows):
         """Mean (b, L) and lower Cholesky factor of the covariance (b, L, L) at a batch of sites."""
-        network, data = self.network, self.data
-        near, on = data.neighbours[rows].long()[:, 1:], torch.as_tensor(latents_on(self.network), device=rows.device)
-        variance, spread = self.variance[:, on][near].transpose(1, 2), torch.ones_like(self.mean[rows])
-        spread[:, on] = krige(torch.zeros_like(variance), variance, network.log_range[on],
-                              *neighbourhood_distances(data.places[rows], data.places[near]), smoothness=network.smoothness)[1]
-        information, _ = linearise(network, data, rows, self.mean[rows], self.weights)
-        root = torch.linalg.cholesky_ex(information.double() + torch.diag_embed(1 / spread).double())[0]
+        around = _cokriged_precision if self.information.dim() == 3 else _kriged_precision
+        precision = torch.cat([around(self, part) for part in rows.split(_AT_ONCE)])
+        information, _ = linearise(self.network, self.data, rows, self.mean[rows], self.weights)
+        root = torch.linalg.cholesky_ex(information.double() + precision)[0]
         identity = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)
         inverse = torch.linalg.solve_triangular(root, identity.expand_as(root), upper=False)
         return self.mean[rows], torch.linalg.cholesky_ex(inverse.transpose(-1, -2) @ inverse)[0].to(self.mean.dtype)
@@ -204,10 +208,45 @@ class LatentPosterior:
         """Joint draws of the latents at all sites, ndarray (n_draws, n, L): exact for the linearised decoder; zero for latents that are off."""
         rows = torch.arange(len(self.data), device=self.mean.device)
         information, right = linearise_all(self.network, self.data, rows, self.mean, self.weights)
-        factors = spatial_factors(self.network, self.data.places.double().cpu().numpy())
+        places = self.data.places.double().cpu().numpy()
+        factors = spatial_factors(self.network, places, site_order(places, fine=len(places) <= _FINE))
         drawn, on = np.zeros((n_draws, *self.mean.shape)), list(factors)
-        drawn[..., on] = field_posterior(list(factors.values()), *of_latents(on, information, right), n_draws, generator, tolerance=1e-2).draws
+        drawn[..., on] = field_posterior(list(factors.values()), *of_latents(on, information, right), n_draws, generator,
+                                        tolerance=_DRAW_TOLERANCE).draws
         return drawn
+
+
+_AT_ONCE = 64  # sites whose neighbourhoods are cokriged at once
+_COKRIGED = 24  # neighbours in cokriging: more change variances by less than 1 %
+
+
+def _kriged_precision(latents, rows):
+    """Precision (b, L, L) of the latents at a batch of sites given the data of their neighbours, each latent on its own, float64."""
+    network, data = latents.network, latents.data
+    near, on = data.neighbours[rows].long()[:, 1:], torch.as_tensor(latents_on(network), device=rows.device)
+    variance, spread = 1 / latents.information[:, on][near].transpose(1, 2), torch.ones_like(latents.mean[rows])
+    spread[:, on] = krige(torch.zeros_like(variance), variance, network.log_range[on],
+                          *neighbourhood_distances(data.places[rows], data.places[near]), smoothness=network.smoothness)[1]
+    return torch.diag_embed(1 / spread).double()
+
+
+def _cokriged_precision(latents, rows):
+    """The same with all latents together."""
+    network, data = latents.network, latents.data
+    near, on = data.neighbours[rows].long()[:, 1:1 + _COKRIGED], torch.as_tensor(latents_on(network), device=rows.device)
+    to_site, between = neighbourhood_distances(data.places[rows], data.places[near])
+    correlation = lambda distance: matern_correlation(distance.double()[..., None] / network.log_range[on].detach().double().exp(), network.smoothness)
+    root = torch.linalg.cholesky_ex(latents.information[near][:, :, on][..., on].double() + _JITTER * torch.eye(len(on), device=rows.device))[0]
+    # U' K U, blocks (neighbour, latent) by (neighbour, latent): the prior couples neighbours within a latent, U latents within a neighbour
+    coupled = torch.einsum("balm,bacl,bcln->bamcn", root, correlation(between), root).flatten(3, 4).flatten(1, 2)
+    projected = torch.einsum("balm,bal->baml", root, correlation(to_site)).flatten(1, 2)
+    factor = torch.linalg.cholesky_ex(coupled + torch.eye(coupled.shape[-1], dtype=coupled.dtype, device=rows.device))[0]
+    whitened = torch.linalg.solve_triangular(factor, projected, upper=False)
+    identity = torch.eye(len(on), dtype=coupled.dtype, device=rows.device)
+    spread = identity - whitened.transpose(1, 2) @ whitened + _JITTER * identity
+    precision = torch.eye(latents.mean.shape[1], dtype=spread.dtype, device=rows.device).repeat(len(rows), 1, 1)
+    precision[:, on[:, None], on] = torch.linalg.inv(spread)
+    return precision
 
 # %% ../../nbs/model/35_latents.ipynb #a71f7f0e
 @torch.no_grad()
@@ -228,16 +267,20 @@ def find_latents(network, data, progress=False, block_size=_BLOCK):
     """
     places, weights = data.places.double().cpu().numpy(), network.mean_weights()
     device = data.values.device
-    mean = torch.empty(len(data), network.generative.n_spatial, device=device)
-    variance = torch.empty_like(mean)
+    fine, n_spatial = len(data) <= min(_FINE, block_size), network.generative.n_spatial
+    mean = torch.empty(len(data), n_spatial, device=device)
+    information = torch.empty(len(data), *([n_spatial] * (2 if fine else 1)), device=device)
     blocks = split_blocks(places, block_size)
+    accuracy = dict(tolerance=_FINE_TOLERANCE, least_step=_FINE_STEP) if fine else {}
     for block in tqdm(blocks, desc="latents", unit="block", disable=not progress or len(blocks) == 1):
         numbers = _with_margin(places, block, _MARGIN) if len(blocks) > 1 else block
         rows = torch.as_tensor(numbers, device=device)
         start = torch.cat([spatial_posterior(network, data, part).loc for part in rows.split(1024)])
-        found = gauss_newton(network, data, rows, start, spatial_factors(network, places[numbers]), weights)[:len(block)]
+        factors = spatial_factors(network, places[numbers], site_order(places[numbers], fine=fine))
+        found = gauss_newton(network, data, rows, start, factors, weights, **accuracy)[:len(block)]
         own = rows[:len(block)]
         mean[own] = found
         for part, at in zip(own.split(4096), found.split(4096)):
-            variance[part] = 1 / linearise(network, data, part, at, weights)[0].diagonal(dim1=-2, dim2=-1).clamp(min=1e-4)
-    return LatentPosterior(network, data, weights, mean, variance)
+            known = linearise(network, data, part, at, weights)[0]
+            information[part] = known if fine else known.diagonal(dim1=-2, dim2=-1).clamp(min=_JITTER)
+    return LatentPosterior(network, data, weights, mean, information)
