@@ -202,7 +202,7 @@ def half_splits(model, duplicates, n_splits=20, random_state=0):
     -------
     pandas.DataFrame
         One row per split: median |log2| of variances against the unseen half, of `learnt` (nugget and seen half), `prior` (nothing seen) and `seen_half`
-        (the variance of the seen half alone: how far two halves of the duplicates are from each other).
+        (the variance of the seen half alone: how far two halves of the duplicates are from each other); and median log2 of the first two, `learnt_bias`, `prior_bias`.
     """
     if model.transform_name != "log":
         raise SurveyError(f"the model has transform={model.transform_name!r}; expected 'log', on which the errors of duplicates are relative errors.")
@@ -215,8 +215,9 @@ def half_splits(model, duplicates, n_splits=20, random_state=0):
         first, second = (_groups(duplicates, duplicates.groups.isin(seen) == chosen) for chosen in (True, False))
         learnt = learn_measurement(copy.deepcopy(model), first)["sd"]**2
         reference = duplicate_variance(second)
-        rows.append({name: variance_agreement(variance, reference)["distance"]
-                     for name, variance in (("learnt", learnt), ("prior", prior), ("seen_half", duplicate_variance(first)))})
+        found = {name: variance_agreement(variance, reference)
+                 for name, variance in (("learnt", learnt), ("prior", prior), ("seen_half", duplicate_variance(first)))}
+        rows.append({name: each["distance"] for name, each in found.items()} | {f"{name}_bias": found[name]["bias"] for name in ("learnt", "prior")})
     return pd.DataFrame(rows).rename_axis("split")
 
 
