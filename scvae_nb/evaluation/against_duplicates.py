@@ -51,7 +51,7 @@ def repeat_differences(result, duplicates):
     columns = pd.MultiIndex.from_product([LAYERS_JUDGED, survey.elements], names=["layer", "element"])
     return pd.DataFrame(np.hstack(differences), index=survey.index[positions], columns=columns)
 
-
+# %% ../../nbs/evaluation/41_against_duplicates.ipynb #92dbb3da
 def _of_the_survey(duplicates, survey):
     """The replicates of samples of the survey, with its elements; refuses what cannot be judged."""
     if not isinstance(duplicates, Replicates):
@@ -106,7 +106,7 @@ def ratio_table(differences):
     return pd.DataFrame({"pairs": differences["raw"].notna().sum(), "raw": squares["raw"], "denoised": squares["denoised"] / squares["raw"],
                          "signal": squares["signal"] / squares["raw"]}).rename_axis("element")
 
-
+# %% ../../nbs/evaluation/41_against_duplicates.ipynb #9db1500d
 def bootstrap_ratio(differences, level=0.9, n_resamples=2000, random_state=0):
     """Interval of the mean ratio over elements when the pairs are drawn anew.
 

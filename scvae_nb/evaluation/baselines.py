@@ -50,7 +50,7 @@ def _standard_scale(survey):
     centre, spread = np.nanmean(logs, axis=0), np.nanstd(logs, axis=0)
     return (logs - centre) / spread, centre, spread
 
-
+# %% ../../nbs/evaluation/30_baselines.ipynb #2a2bd037
 class _Baseline(BaseEstimator):
     "Standardise, let `_estimate` work on arrays, put the units back."
 
@@ -124,7 +124,7 @@ def _reconstruct(values, count):
     axes = np.linalg.svd(values - centre, full_matrices=False)[2][:count]
     return (values - centre) @ axes.T @ axes + centre
 
-
+# %% ../../nbs/evaluation/30_baselines.ipynb #a3925042
 def _filled(values, random_state, n_iterations=50):
     "Missing cells filled by principal components, iterated; and the number of components."
     missing = ~np.isfinite(values)
@@ -284,7 +284,7 @@ class Cokriging(_Baseline):
         return estimate, variance, {"n_neighbours": count, "model": model.model, "ranges": list(model.ranges), "ranks": ranks,
                                     "nugget": np.diag(model.nugget).round(3).tolist()}
 
-
+# %% ../../nbs/evaluation/30_baselines.ipynb #675dddec
 class FactorKriging(Kriging):
     "Min/max autocorrelation factors, each kriged with its nugget filtered; variograms and parameters as in `Kriging`."
 
@@ -350,7 +350,7 @@ class PlainVAE(_Autoencoder):
         """
         self.random_state = random_state
 
-
+# %% ../../nbs/evaluation/30_baselines.ipynb #bd8cd609
 class GraphVAE(_Autoencoder):
     "Variational autoencoder whose codes are pulled towards those of their neighbours: the published SC-VAE's idea."
 

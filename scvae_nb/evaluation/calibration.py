@@ -87,7 +87,7 @@ def central_interval(draws, level=0.9):
     ends = (1 - level) / 2, (1 + level) / 2
     return tuple(_in_batches(lambda batch, _: np.quantile(batch, ends, axis=0, method="weibull"), draws, predicted, 2))
 
-
+# %% ../../nbs/evaluation/20_calibration.ipynb #6419a16a
 def interval_coverage(lower, upper, truth):
     """Which truths lie inside their interval; the mean is the coverage.
 
@@ -284,7 +284,7 @@ def _by_element(cells):
     "Each element's cells, then all."
     return {**dict(iter(cells.groupby(level="element", sort=False))), ALL: cells}
 
-
+# %% ../../nbs/evaluation/20_calibration.ipynb #2efc0925
 def calibration_table(draws, truth, levels=LEVELS, random_state=0):
     """Coverage and scores of predictions, by element and for all.
 

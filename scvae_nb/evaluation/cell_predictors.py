@@ -92,7 +92,7 @@ def _midpoints(count):
     "Probabilities (k - 1/2) / count, k = 1 ... count."
     return (np.arange(count) + 0.5) / count
 
-
+# %% ../../nbs/evaluation/35_cell_predictors.ipynb #2b790eb6
 class _CellPredictor(BaseEstimator):
     "Logarithms, standardised; `_fit` learns from them and `_quantiles` predicts, both on that scale."
 
@@ -176,7 +176,7 @@ def krige_cells(values, coordinates, variogram, targets, n_neighbours=100):
         mean[batch], variance[batch] = _ordinary_kriging(variogram, between, to_site, data[index])
     return mean, variance + variogram.nugget
 
-
+# %% ../../nbs/evaluation/35_cell_predictors.ipynb #f7af5ce4
 class KrigingPredictor(_CellPredictor):
     "Ordinary kriging of each element's logarithms; variograms fitted by GSTools (extra `peers`)."
 

@@ -74,7 +74,7 @@ def _protected(reported, detected, generator):
     kept[first, np.arange(kept.shape[1])] = True
     return kept
 
-
+# %% ../../nbs/evaluation/22_held_out.ipynb #bfb088d2
 def hide_cells(survey, share=0.1, random_state=0, among=None):
     """Hide cells at random, without emptying a row or an element.
 
@@ -121,7 +121,7 @@ def _import_verde():
         raise missing_extra("verde", "evaluation") from error
     return verde
 
-
+# %% ../../nbs/evaluation/22_held_out.ipynb #784e7162
 def hide_blocks(survey, n_splits=5, spacing=None, random_state=0):
     """Hide all cells in blocks of the map, in turn.
 

@@ -212,7 +212,7 @@ def closure_by_lag(curves: pd.DataFrame, measurement: pd.Series) -> pd.DataFrame
         tables[element] = table.assign(ratio=table["sum"] / table["observed"].where(table["observed"] > 0))
     return pd.concat(tables, names=["element"])
 
-
+# %% ../../nbs/evaluation/10_scores.ipynb #bfa54dcd
 def closure(curves: pd.DataFrame, measurement: pd.Series) -> pd.Series:
     """(mean semivariance of denoised samples + measurement variance) / mean semivariance observed, by element.
 

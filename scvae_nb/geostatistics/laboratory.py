@@ -39,7 +39,7 @@ def error_deviation(error, noise, denoised):
     growth = np.exp(0.5 * denoised)
     return noise * growth / np.sqrt((growth**2).mean(axis=0))
 
-
+# %% ../../nbs/geostatistics/46_laboratory.ipynb #d39d747c
 def tail_scale(error, shape, generator):
     """Factor of each cell's standard deviation that makes tails heavy.
 
@@ -81,7 +81,7 @@ def random_cells(shape, share, generator):
     cells[generator.choice(cells.size, round(share * cells.size), replace=False, shuffle=False)] = True
     return cells.reshape(shape)
 
-
+# %% ../../nbs/geostatistics/46_laboratory.ipynb #b975f4e4
 def gross_errors(observed, share, deviations, generator):
     """Cells moved up or down by some standard deviations of their element.
 

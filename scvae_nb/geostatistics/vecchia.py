@@ -73,7 +73,7 @@ class VecchiaFactor:
         """The transpose of `colour`: gathers values at the sites, shape (n,) or (n, k), into white-noise space."""
         return self._solver.solve(np.ascontiguousarray(values[self.order]), trans="T")
 
-
+# %% ../../nbs/geostatistics/25_vecchia.ipynb #87cd52ea
 def vecchia_factor(coordinates, range_, smoothness=1.5, n_predecessors=30, order=None, predecessors=None):
     """Sparse factor of a Matern field.
 
@@ -168,7 +168,7 @@ class FieldPosterior:
     white: np.ndarray
     n_steps: int
 
-
+# %% ../../nbs/geostatistics/25_vecchia.ipynb #1c458c2d
 def field_posterior(factors, information, right, n_draws=0, generator=None, start=None, tolerance=1e-6, max_steps=2000):
     """Posterior of several independent fields given data at the sites, all sites at once.
 
@@ -217,7 +217,7 @@ def field_posterior(factors, information, right, n_draws=0, generator=None, star
     fields = _colour_all(factors, white)
     return FieldPosterior(fields[..., 0], fields[..., 1:].transpose(2, 0, 1), white[..., 0], n_steps)
 
-
+# %% ../../nbs/geostatistics/25_vecchia.ipynb #db5e6ad9
 def field_posterior_mean(factors, information, right, tolerance=1e-6):
     """Posterior mean of the fields, shape (n, L); see `field_posterior`."""
     return field_posterior(factors, information, right, tolerance=tolerance).mean

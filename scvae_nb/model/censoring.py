@@ -55,7 +55,7 @@ def _log_student_cdf(u, degrees):
         tail[~outer] = half + torch.log1p(-_log_beta_fraction(centre.clamp(min=1e-300), b, a).exp())
     return torch.where(u < 0, tail, torch.log1p(-tail.exp()))
 
-
+# %% ../../nbs/model/15_censoring.ipynb #1d82f6ef
 class _LogStudent(torch.autograd.Function):
     """Log distribution function of Student's t: exact slope in u, central difference in the degrees of freedom."""
 
@@ -77,7 +77,7 @@ class _LogStudent(torch.autograd.Function):
             by_degrees = (gradient * slope.to(gradient.dtype)).sum()
         return by_u, by_degrees
 
-
+# %% ../../nbs/model/15_censoring.ipynb #5044213c
 def log_cumulative(u, degrees_of_freedom=None):
     """Logarithm of the probability of an error below u scales.
 

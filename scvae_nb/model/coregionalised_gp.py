@@ -121,7 +121,7 @@ def _predict(model, places, batch_size=2000):
         parts = [_cell_moments(model, part) for part in places.split(batch_size)]
     return (torch.cat(side).double().numpy() for side in zip(*parts))
 
-
+# %% ../../nbs/model/70_coregionalised_gp.ipynb #9fa56331
 def fit_coregionalised_gp(values, coordinates, n_latents=6, n_inducing=400, n_epochs=100, batch_size=512, learning_rate=0.02,
                           random_state=0):
     """Fit a multitask Gaussian process with GPyTorch and estimate the signal at the sites.

@@ -248,6 +248,7 @@ def fit_model(model, survey):
     check_parameters(model)
     survey.check(min_samples=_LEAST_SAMPLES)
     transform = make_transform(model.transform_name, survey.elements, survey.units)
+    _stated(model, transform.coordinates_names)  # refused before anything is computed
     _warn_censored(survey, transform)
     transformed, sides = _model_scale(survey, transform)
     scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
@@ -256,7 +257,7 @@ def fit_model(model, survey):
     device = chosen_device(model.device)
     with isolated(model.random_state, device):
         network = _build_network(model, values.shape[1])
-        data = _site_data(model, values, survey, 1, sides)
+        data = _site_data(model, values, survey, 1, survey.spacing(), sides)
         factor_start(network, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), survey.coordinates)
         network.to(device)
         data = data.to(device)
@@ -276,11 +277,10 @@ def fit_model(model, survey):
     return model
 
 # %% ../../nbs/model/60_denoiser.ipynb #eb108649
-def _site_data(model, values, survey, multiple, sides=None):
-    """Sites with `multiple` times n_neighbours neighbours, ready for the network; distances are in spacings of the survey that was fitted, as the
-    ranges are."""
+def _site_data(model, values, survey, multiple, spacing, sides=None):
+    """Sites with `multiple` times n_neighbours neighbours, ready for the network; `spacing` is that of the survey to which the model is fitted, in
+    which the ranges are counted."""
     predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
-    spacing = (model.survey_ if hasattr(model, "network_") else survey).spacing()
     return make_site_data(values, survey.coordinates, spacing, multiple * model.n_neighbours, predecessors, model.random_state, sides)
 
 # %% ../../nbs/model/60_denoiser.ipynb #d9194e9b
@@ -309,15 +309,16 @@ def learn_measurement(model, duplicates=None):
     if not generative.n_microscale:
         known = dict(together_share=0.0, alone_share=np.ones(len(alone)), variance=alone, lower=alone, upper=alone, n_contrasts=np.zeros(len(alone), int))
     else:
-        degrees = generative.degrees_of_freedom
-        known = share_posterior(together, alone, _contrasts(model, duplicates), None if degrees is None else float(degrees.detach()), _stated(model))
+        degrees, stated = generative.degrees_of_freedom, _stated(model, names)
+        known = share_posterior(together, alone, _contrasts(model, duplicates), None if degrees is None else float(degrees.detach()),
+                                None if stated is None else (stated / scaler.scale) ** 2)
         generative.together_share.fill_(known["together_share"])
         generative.alone_share.copy_(torch.as_tensor(known["alone_share"]))
     deviations = {name: np.sqrt(known[part]) * scaler.scale for name, part in (("sd", "variance"), ("lower", "lower"), ("upper", "upper"))}
     return pd.DataFrame(deviations | dict(n_duplicates=known["n_contrasts"], alone_share=known["alone_share"],
                                           together_share=known["together_share"]), index=names, columns=MEASUREMENT_COLUMNS)
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #ec29330a
 def _contrasts(model, duplicates):
     """Standardised differences between repeated analyses, as from `replicate_contrasts`, or None."""
     if duplicates is None:
@@ -331,11 +332,13 @@ def _contrasts(model, duplicates):
     return replicate_contrasts(model.scaler_.transform(model.transform_.forward(values)), groups)
 
 
-def _stated(model):
-    """Measurement variances that the user knows, standardised, (q,), or None."""
+def _stated(model, names):
+    """Standard deviations of the measurement error that the user knows, model scale, (q,), NaN where not known; or None."""
     if model.measurement_sd is None:
         return None
-    names = model.transform_.coordinates_names
+    if model.spatial_prior != "gp":
+        raise SurveyError(f"measurement_sd is given with spatial_prior={model.spatial_prior!r}, which does not tell error from micro-scale geology; "
+                          "use spatial_prior='gp', or leave measurement_sd out.")
     unknown = [name for name in dict(model.measurement_sd) if name not in names]
     if unknown:
         raise SurveyError(f"measurement_sd names {', '.join(map(repr, unknown[:8]))}; expected names among {', '.join(names[:8])}.")
@@ -343,7 +346,7 @@ def _stated(model):
     if (stated <= 0).any():
         raise SurveyError(f"measurement_sd of {stated.index[stated <= 0][0]!r} is {stated[stated <= 0].iloc[0]:g}; expected a positive standard deviation "
                           "on the model's scale (for transform='log' a relative error, such as 0.05).")
-    return (stated.to_numpy() / model.scaler_.scale) ** 2
+    return stated.to_numpy()
 
 # %% ../../nbs/model/60_denoiser.ipynb #992735f1
 def _ranges(model):
@@ -393,7 +396,7 @@ def _posterior(model, survey, coordinates):
     survey = model.survey_ if survey is None else _check_same_elements(
         model, as_survey(survey, coordinates, allow_negative=model.transform_name is None))
     values, sides = _model_scale(survey, model.transform_)
-    data = _site_data(model, model.scaler_.transform(values), survey, _DENOISE_NEIGHBOURS, sides)
+    data = _site_data(model, model.scaler_.transform(values), survey, _DENOISE_NEIGHBOURS, model.survey_.spacing(), sides)
     return survey, Posterior(model.network_, data.to(next(model.network_.parameters()).device), model.random_state, progress=model.progress)
 
 

@@ -46,7 +46,7 @@ def _whiten(values, precision, loadings):
     inner = torch.eye(loadings.shape[1], device=values.device) + loadings.T @ projected
     return scaled - projected @ torch.linalg.solve(inner, loadings.T @ scaled)
 
-
+# %% ../../nbs/model/35_latents.ipynb #76c1266f
 @torch.no_grad()
 def linearise(network, data, rows, spatial, weights):
     """What the values at a batch of sites say about the spatial latents, to first order around given latents.
@@ -99,7 +99,7 @@ def split_blocks(places, block_size=_BLOCK):
         pending += [order[len(order) // 2:], order[:len(order) // 2]]
     return blocks
 
-
+# %% ../../nbs/model/35_latents.ipynb #52211dc3
 def _with_margin(places, rows, margin):
     """The rows of a block followed by those of the sites within `margin` of its bounding box."""
     low, high = places[rows].min(axis=0) - margin, places[rows].max(axis=0) + margin
@@ -142,7 +142,7 @@ def of_latents(on, information, right):
         return information, right
     return np.ascontiguousarray(information[:, on][:, :, on]), np.ascontiguousarray(right[:, on])
 
-
+# %% ../../nbs/model/35_latents.ipynb #ed366442
 def gauss_newton(network, data, rows, spatial, factors, weights, tolerance=1e-3, least_step=_STEP):
     """Posterior mode of the spatial latents at the sites `rows`, given their factors.
 
@@ -217,6 +217,8 @@ class LatentPosterior:
 
 
 _AT_ONCE = 64  # sites whose neighbourhoods are cokriged at once
+
+# %% ../../nbs/model/35_latents.ipynb #7d27294e
 _COKRIGED = 24  # neighbours in cokriging: more change variances by less than 1 %
 
 

@@ -63,7 +63,7 @@ class SiteData:
         parts = (getattr(self, name) for name in self.__dataclass_fields__)
         return SiteData(*(None if part is None else part.to(device) for part in parts))
 
-
+# %% ../../nbs/model/30_module.ipynb #003c1297
 def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, seed=0, sides=None):
     """Prepare sites for the model.
 
@@ -436,7 +436,7 @@ def _autocorrelation_rotation(scores, coordinates):
     ridge = 1e-6 * np.eye(scores.shape[1])
     return np.linalg.qr(eigh(np.cov(change.T) + ridge, np.cov(smooth.T) + ridge)[1])[0]
 
-
+# %% ../../nbs/model/30_module.ipynb #3b9fb580
 @torch.no_grad()
 def factor_start(network, values, coordinates):
     """Start the linear paths at a factor analysis rotated towards min/max autocorrelation factors.
@@ -501,7 +501,7 @@ def range_deviance(mean, variance, log_range, places, rows, before, smoothness):
     total = ahead_variance + variance[rows]
     return ((mean[rows] - ahead) ** 2 / total + total.log()).sum(0)
 
-
+# %% ../../nbs/model/30_module.ipynb #3ab07837
 @torch.no_grad()
 def range_start(network, data, n_sites=2000):
     """Set the range of each latent to the candidate under which its pseudo-observations are most likely.

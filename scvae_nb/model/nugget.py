@@ -100,15 +100,13 @@ def _weighted_quantiles(values, weights, levels):
     return np.interp(levels, np.cumsum(weights[order]), values[order])
 
 # %% ../../nbs/model/43_nugget.ipynb #0d18421b
-def residual_geology(residual, weight, observed, variance, share):
-    """Mean and variance of the geology in what an element does alone, given the residual.
+def residual_geology(weight, observed, variance, share):
+    """What of the residual of an element is geology.
 
     Parameters
     ----------
-    residual : torch.Tensor, shape (..., q)
-        Value minus signal minus what elements do together.
     weight : torch.Tensor, shape (..., q)
-        As from `robust_weight`.
+        Of the residual, as from `robust_weight`.
     observed : torch.Tensor, shape (..., q)
         1 where there is a value.
     variance, share : torch.Tensor, shape (q,)
@@ -116,8 +114,10 @@ def residual_geology(residual, weight, observed, variance, share):
 
     Returns
     -------
-    mean, variance : torch.Tensor, shape (..., q)
+    kept : torch.Tensor, shape (..., q)
+        Share of the residual that is geology in the mean; 0 where there is no value.
+    variance : torch.Tensor, shape (..., q)
+        Of the geology around it.
     """
     removed = (share * weight).clamp(max=1.0)
-    spread = variance * share * (1 - removed)
-    return observed * (1 - removed) * residual, torch.where(observed > 0, spread, variance * (1 - share))
+    return observed * (1 - removed), torch.where(observed > 0, variance * share * (1 - removed), variance * (1 - share))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['cubature_points', 'mirrored_weights', 'balanced_signs', 'microscale_variances', 'variance_parts', 'Posterior',
-           'draw_maps', 'draw_sites']
+           'joint_spatial_draws', 'draw_layers', 'draw_maps', 'draw_sites']
 
 # %% ../../nbs/model/45_posterior.ipynb #1799e9e6
 import numpy as np
@@ -49,7 +49,7 @@ def balanced_signs(n_decoders, n_points, n_variables, generator):
     signs = column[order].transpose(1, 2)
     return torch.cat([signs, signs], 1)
 
-
+# %% ../../nbs/model/45_posterior.ipynb #6c05f9fd
 @torch.no_grad()
 def microscale_variances(network):
     """Variances of what elements do together below the spacing and of what each does alone, tails included; two tensors (q,)."""
@@ -115,10 +115,7 @@ class Posterior:
         """Signal and denoised composition on the grid of decoders and latents, each a float64 array (A, B, b, q)."""
         spatial = _spread(*self.moments(rows), self.spatial_points)
         signal, common = decoder_draw(self.network, self.data, rows, self.weights, spatial, self.microscale_points, share=True)
-        denoised = common
-        if self.network.generative.n_microscale:
-            centre, variance = _geology(self, rows, signal, common)
-            denoised = centre + self.signs * variance.sqrt()
+        denoised = _spread_geology(self, rows, signal, common) if self.network.generative.n_microscale else common
         return signal.double().cpu().numpy(), denoised.double().cpu().numpy()
 
     @torch.no_grad()
@@ -133,35 +130,38 @@ class Posterior:
         centre, root = (torch.cat(part) for part in zip(*(self.moments(rows) for rows in self.batches())))
         return centre.double().cpu().numpy(), root.square().sum(-1).sqrt().double().cpu().numpy()
 
-
+# %% ../../nbs/model/45_posterior.ipynb #dc497397
 def _spread(centre, root, standard):
     """Latents (..., b, L) from standard normal numbers (..., b or 1, L), given mean and Cholesky factor at b sites."""
     return centre + torch.einsum("...ij,...j->...i", root, standard)
 
 # %% ../../nbs/model/45_posterior.ipynb #b43472d9
-def _geology(posterior, rows, signal, common):
-    """Mean and variance of the true composition at a batch of sites, each (..., b, q), given the signal and all latents."""
-    generative, data = posterior.network.generative, posterior.data
-    together, alone = microscale_variances(posterior.network)
-    scale, degrees, side = generative.noise_scale, generative.degrees_of_freedom, data.side(rows)
-    residual = data.values[rows] - common
-    unread = torch.zeros_like(residual)
+def _true_composition(posterior, rows, signal, common, residual):
+    """Mean of the true composition at a batch of sites given signal, latents and residual, the variance around it of what each element does alone,
+    and the share of the residual that is kept, each (..., b, q)."""
+    generative, observed = posterior.network.generative, posterior.data.observed[rows]
+    weight = robust_weight(residual, generative.noise_scale, generative.degrees_of_freedom)
+    kept, variance = residual_geology(weight, observed, microscale_variances(posterior.network)[1], generative.alone_share)
+    return signal + (1 - generative.together_share) * (common - signal) + kept * residual, variance, kept
+
+
+def _spread_geology(posterior, rows, signal, common):
+    """The true composition on the grid, (A, B, b, q), spread by what is not known about it."""
+    generative, side = posterior.network.generative, posterior.data.side(rows)
+    residual, unread = posterior.data.values[rows] - common, 0.0
     if side is not None:
-        limited = (side != 0).expand(residual.shape)
-        reading, spread = truncated_moments(residual, side, scale)
-        residual, unread = torch.where(limited, reading, residual), torch.where(limited, spread, unread)
-    weight = robust_weight(residual, scale, degrees)
-    centre, variance = residual_geology(residual, weight, data.observed[rows], alone, generative.alone_share)
+        reading, spread = truncated_moments(residual, side, generative.noise_scale)
+        residual, unread = torch.where(side != 0, reading, residual), torch.where(side != 0, spread, 0.0)
+    centre, variance, kept = _true_composition(posterior, rows, signal, common, residual)
     shared = generative.together_share
-    kept = 1 - (generative.alone_share * weight).clamp(max=1.0)
-    variance = variance + kept**2 * unread * data.observed[rows] + shared * (1 - shared) * together
-    return signal + (1 - shared) * (common - signal) + centre, variance
+    variance = variance + kept**2 * unread + shared * (1 - shared) * microscale_variances(posterior.network)[0]
+    return centre + posterior.signs * variance.sqrt()
 
 # %% ../../nbs/model/45_posterior.ipynb #53e1b1aa
 _DRAWS_AT_ONCE = 16  # latent maps solved for together
 
 
-def _joint_spatial_draws(posterior, n_draws, seed):
+def joint_spatial_draws(posterior, n_draws, seed):
     """Joint draws of the spatial latents, one (n, L) at a time."""
     device = posterior.data.values.device
     if posterior.joint is None:
@@ -176,25 +176,22 @@ def _joint_spatial_draws(posterior, n_draws, seed):
             yield torch.as_tensor(draw, dtype=posterior.data.values.dtype, device=device)
 
 # %% ../../nbs/model/45_posterior.ipynb #febda08e
-def _layers(posterior, rows, weights, spatial):
+def draw_layers(posterior, rows, weights, spatial):
     """Draws of signal, denoised, observed values and readings at a batch of sites, each (..., b, q)."""
     generative, data = posterior.network.generative, posterior.data
     signal, common = decoder_draw(posterior.network, data, rows, weights, spatial)
-    observed, error = data.observed[rows], lambda location: observation_distribution(
-        generative.likelihood, location, generative.noise_scale, generative.degrees_of_freedom).sample()
-    if not generative.n_microscale:
-        again = error(common)
-        return signal, common, again, _reading(posterior, rows, common, again)
-    would_read = error(common)
+    error = observation_distribution(generative.likelihood, torch.zeros_like(signal), generative.noise_scale, generative.degrees_of_freedom)
+    would_read = common + error.sample()
     readings = _reading(posterior, rows, common, would_read)
-    loadings, alone, shared = weights["microscale"], generative.alone_share, generative.together_share
-    together = lambda deviation: deviation * torch.randn_like(signal[..., :1].expand(*signal.shape[:-1], loadings.shape[-1])) @ loadings.transpose(-1, -2)
-    weight = robust_weight(readings - common, generative.noise_scale, generative.degrees_of_freedom)
-    centre, variance = residual_geology(readings - common, weight, observed, microscale_variances(posterior.network)[1], alone)
-    denoised = signal + (1 - shared) * (common - signal) + together((shared * (1 - shared)).sqrt()) + centre + variance.sqrt() * torch.randn_like(signal)
-    again = denoised + together(shared.sqrt()) + alone.sqrt() * error(torch.zeros_like(signal))
+    if not generative.n_microscale:
+        return signal, common, would_read, readings
+    centre, variance, _ = _true_composition(posterior, rows, signal, common, readings - common)
+    shared, loadings = generative.together_share, weights["microscale"].transpose(-1, -2)
+    standard = torch.randn(2, *signal.shape[:-1], generative.n_microscale, device=signal.device)
+    denoised = centre + (shared * (1 - shared)).sqrt() * standard[0] @ loadings + variance.sqrt() * torch.randn_like(signal)
+    again = denoised + shared.sqrt() * standard[1] @ loadings + generative.alone_share.sqrt() * error.sample()
     # where nothing was reported: what this analysis would have read, its error common to all elements
-    return signal, denoised, torch.where(observed > 0, again, would_read), readings
+    return signal, denoised, torch.where(data.observed[rows] > 0, again, would_read), readings
 
 
 def _reading(posterior, rows, location, would_read):
@@ -212,7 +209,7 @@ def _reading(posterior, rows, location, would_read):
                           None if degrees is None else float(degrees), generator)
     return readings.masked_scatter(limited, torch.as_tensor(drawn, dtype=readings.dtype, device=readings.device))
 
-
+# %% ../../nbs/model/45_posterior.ipynb #25559e34
 @torch.no_grad()
 def draw_maps(posterior, n_draws, seed=0):
     """Joint draws of the three layers, and of the readings, at all sites, standardised model scale.
@@ -229,9 +226,9 @@ def draw_maps(posterior, n_draws, seed=0):
         the value itself where it was reported.
     """
     torch.manual_seed(seed)
-    for spatial in _joint_spatial_draws(posterior, n_draws, seed):
+    for spatial in joint_spatial_draws(posterior, n_draws, seed):
         weights = posterior.network.sample_weights()
-        parts = [_layers(posterior, rows, weights, spatial[rows]) for rows in posterior.batches()]
+        parts = [draw_layers(posterior, rows, weights, spatial[rows]) for rows in posterior.batches()]
         yield tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts))
 
 
@@ -254,4 +251,4 @@ def draw_sites(posterior, n_draws, seed=0):
     for rows in posterior.batches():
         centre, root = posterior.moments(rows)
         spatial = _spread(centre, root, torch.randn((n_draws, *centre.shape), device=rows.device))
-        yield tuple(layer.double().cpu().numpy() for layer in _layers(posterior, rows, weights, spatial))
+        yield tuple(layer.double().cpu().numpy() for layer in draw_layers(posterior, rows, weights, spatial))

@@ -225,7 +225,7 @@ def range_prior_deviance(log_range):
     """
     return 2 * (log_range + _RANGE_PRIOR * (-log_range).exp())
 
-
+# %% ../../nbs/model/42_refinement.ipynb #0bd3dbf7
 @torch.no_grad()
 def update_ranges(network, places, predecessors, mode, said, off, generator):
     """Move the range of each latent that is on to the likeliest of five around it, given the data and the prior.
@@ -274,7 +274,7 @@ def _optimiser(network):
     generative = [parameter for name, parameter in network.generative.named_parameters() if name not in fixed]
     return torch.optim.Adam([*generative, *network.mean.parameters(), *network.log_std.parameters()], lr=_LEARNING_RATE)
 
-
+# %% ../../nbs/model/42_refinement.ipynb #db570a25
 class _Refinement:
     """E and M steps on a window of the survey; `off` says which latents are out of the decoder."""
 
@@ -341,7 +341,7 @@ class _Refinement:
         switch_off(self.network, self.off)
         return loss
 
-
+# %% ../../nbs/model/42_refinement.ipynb #3088bdf8
 def _rounds(refinement, replace):
     """Alternate M and E steps; yields after each E step a row of the log and the scores of the hidden cells."""
     started, loss = time.perf_counter(), np.nan

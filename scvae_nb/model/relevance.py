@@ -67,7 +67,7 @@ def weak_latents(mode, loadings):
     part = _parts(mode, loadings)
     return (part / np.maximum(part.sum(axis=1, keepdims=True), 1e-12)).max(axis=0) < _LEAST_PART
 
-
+# %% ../../nbs/model/38_relevance.ipynb #b2f164d7
 def replaceable_latents(mode, loadings, places, generator):
     """Latents that others can stand in for.
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .posterior import _joint_spatial_draws, _layers, draw_maps, draw_sites, variance_parts
+from .posterior import joint_spatial_draws, draw_layers, draw_maps, draw_sites, variance_parts
 from .training import isolated
 from ..survey.errors import SurveyError, missing_extra
 
@@ -181,7 +181,7 @@ def estimate_layer(result, layer="denoised", statistic="median", scale="original
         return result._frame(location, result._transform.coordinates_names)
     return result._frame(result._transform.inverse(location) if statistic == "median" else result._summary[f"mean_{layer}"])
 
-
+# %% ../../nbs/model/50_results.ipynb #76ad3cf2
 def standard_deviation(result, kind="total", scale="original", layer="denoised"):
     """Standard deviation of a new observation of the same sample, by source.
 
@@ -386,9 +386,9 @@ def _joint_draws(result, n_draws, seed):
     original = lambda parts: result._transform.inverse(result._scaler.inverse(torch.cat(parts).double().cpu().numpy()))
     with isolated(seed, posterior.data.values.device):
         torch.manual_seed(seed)
-        for spatial in _joint_spatial_draws(posterior, n_draws, seed):
+        for spatial in joint_spatial_draws(posterior, n_draws, seed):
             weights = posterior.network.sample_weights()
-            batches = zip(*(_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()))
+            batches = zip(*(draw_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()))
             yield weights, spatial, dict(zip(LAYERS, map(original, batches)))
 
 # %% ../../nbs/model/50_results.ipynb #b637dc32

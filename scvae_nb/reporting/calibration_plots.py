@@ -48,7 +48,7 @@ def _draw_pit(axes, pit, n_bins=20):
     axes.legend(fontsize=7, frameon=False, loc="upper center")
     _dress(axes, "PIT of all elements", "rank of the value among its draws, 0 to 1", "density (1 = uniform)")
 
-
+# %% ../../nbs/reporting/15_calibration_plots.ipynb #38797be6
 def _draw_skill(axes, table, baseline, baseline_name):
     "CRPS skill of each element, the best on top."
     skill = crps_skill(table, baseline).sort_values()
@@ -85,7 +85,7 @@ def crps_skill(table, baseline):
                           "Give both the same design and seed.")
     return (1 - ours["crps"] / theirs["crps"].reindex(ours.index)).rename("crps_skill")
 
-
+# %% ../../nbs/reporting/15_calibration_plots.ipynb #66581d1c
 def plot_calibration(table, baseline=None, baseline_name="baseline"):
     """Reliability diagram, PIT histogram and, with a baseline, CRPS skill by element.
 

@@ -84,7 +84,7 @@ def _draw_pairs(axes, first, second, precisions):
     _log_axis(axes, axes.yaxis)
     axes.legend(fontsize=7.5, frameon=False, loc="upper left")
 
-
+# %% ../../nbs/reporting/12_measurement_plots.ipynb #228dd917
 def _draw_chart(axes, first, second, curve):
     "Absolute difference against mean, with the lines that half, 90 and 99 % of the pairs stay below."
     content, difference = (first + second) / 2, np.abs(first - second)
@@ -205,7 +205,7 @@ def plot_precision(tables, expected=None, elements=None):
     figure.legend(loc="outside upper left", ncols=5, fontsize=8, frameon=False)
     return figure
 
-
+# %% ../../nbs/reporting/12_measurement_plots.ipynb #f5962300
 def _draw_dots(axes, tables, ordered, expected):
     "Estimates with their intervals, a little apart where there are several sets, and what was expected."
     shown = pd.concat([table.reindex(ordered)[["relative_percent", "relative_lower", "relative_upper"]] for table in tables.values()])

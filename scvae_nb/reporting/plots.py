@@ -55,7 +55,7 @@ def _new_figure(width: float, height: float, layout: str | None = "constrained")
     FigureCanvasAgg(figure)
     return figure
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #69f4d6cb
 def _new_panels(width: float, height: float, count: int, right: float = 0.15):
     """A figure and a row of axes with fixed margins in inches: much quicker than a layout that measures every text."""
     figure = _new_figure(width, height, layout=None)
@@ -180,7 +180,7 @@ def _draw_sites(axes, xy: np.ndarray, values: np.ndarray, area: float, **style):
     edge = {"edgecolors": "#00000066", "linewidths": 0.25} if area > 8 else {"edgecolors": "none"}
     return axes.scatter(xy[order, 0], xy[order, 1], c=values[order], s=area, **edge, **style)
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #5b3c8c18
 def _draw_observed(axes, xy, values, sides, area: float, **style):
     """Observed values: dots; limits: triangles that point to where the value lies, down below detection, up above range; missing: crosses."""
     measured, missing = (sides == 0) & ~np.isnan(values), np.isnan(values)
@@ -251,7 +251,7 @@ def _dress_map(panel, xy: np.ndarray, ratio: float, outer: tuple[bool, bool]) ->
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.tick_params(length=2, labelleft=outer[0], labelbottom=outer[1])
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #ed51cfd2
 def _name_map_axes(survey, panels, rows: int, columns: int, unit: str) -> None:
     names = [str(name).removesuffix("_km").removesuffix("_m") for name in survey.coordinate_names]
     for panel in panels[(rows - 1) * columns:]:
@@ -388,7 +388,7 @@ def _draw_books(axes, table, divisor: float) -> None:
     axes.plot(lag, shares["sum"], color=layer_colours["denoised"], linewidth=1.3, linestyle=":", label="+ denoised, their mean")
     axes.plot(lag, shares["observed"], "o-", color=layer_colours["observed"], markersize=3.2, linewidth=1, label="observed")
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #15b8aacd
 def plot_closure(result, scores=None, elements=None) -> Figure:
     """Observed variograms against those of posterior samples plus measurement variance, one small picture per element.
 

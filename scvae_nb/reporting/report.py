@@ -204,7 +204,7 @@ def _censored_words(result) -> str:
             + (f" More than half of {_listing(heavy)} is below detection; its denoised values are mostly the model's."
                if len(heavy) else ""))
 
-
+# %% ../../nbs/reporting/20_report.ipynb #e1c8b189
 def _above_words(result) -> str:
     survey = result.survey
     count = int(survey.above_range.to_numpy().sum())

@@ -301,7 +301,7 @@ def _limits_of(column, limit, index):
                           "empty (NaN).")
     return numbers
 
-
+# %% ../../nbs/survey/07_columns.ipynb #cb1a1b34
 def _numbers_and_limits(cells, limits):
     "Float values of one column, and masks of what is below and above its limit; text is refused."
     nowhere = np.zeros(len(cells), dtype=bool)

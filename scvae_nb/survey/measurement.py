@@ -115,7 +115,7 @@ def _pooled_variance(squares, freedom, robust):
     highest = squares.sum() / mean.sum()
     return np.exp(optimize.brentq(excess, np.log(lowest) - 1e-9, np.log(highest) + 1e-9, xtol=1e-12)), _effective_freedom(freedom)
 
-
+# %% ../../nbs/survey/30_measurement.ipynb #4a725296
 def _deviation_interval(variance, freedom, level):
     "Confidence interval of a standard deviation from a chi-square."
     if not freedom > 0:
@@ -310,7 +310,7 @@ def _curve_of_element(numbers, codes, measured, form, robust, n_resamples, rando
         return counts, np.full(2, np.nan), np.full((1, 2), np.nan)
     return counts, *_curve_draws(means, squares, freedom, form, robust, n_resamples, random_state)
 
-
+# %% ../../nbs/survey/30_measurement.ipynb #e5f6ca3c
 def thompson_howarth(values, groups, censored=None, form="linear", robust=True, level=0.95, n_resamples=200, random_state=0):
     """Precision as a function of content, for each element: the Thompson-Howarth line or the characteristic function.
 
@@ -537,7 +537,7 @@ def nested_variance(field, laboratory, survey_values=None, survey_censored=None,
     return pd.concat({name: _components_of_element(name, tables, masks, sets, robust, level) for name in _same_elements(tables)},
                      names=["element", "component"])
 
-
+# %% ../../nbs/survey/30_measurement.ipynb #55affc56
 def _components_of_element(name, tables, masks, codes, robust, level):
     "The three lines of one element."
     columns = {which: (table[name].to_numpy(), masks[which][:, table.columns.get_loc(name)]) for which, table in tables.items()}
@@ -595,7 +595,7 @@ def nested_anova(values, sites, samples, censored=None, log=True, robust=False, 
                                       measured[:, column], robust, level)
     return pd.concat(parts, names=["element", "component"])
 
-
+# %% ../../nbs/survey/30_measurement.ipynb #0d5479a8
 def _nested_element(numbers, sites, samples, measured, robust, level):
     "The three lines of one element of a nested design."
     means, squares, freedom, usable = _spreads(numbers, samples, measured)

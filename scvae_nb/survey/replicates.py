@@ -36,7 +36,7 @@ def _refuse_groups(groups):
         raise SurveyError(f"Groups of one analysis in {name_rows(groups.index, single)}: {name_columns(groups[single])}. A group of replicates "
                           "has at least two rows; leave the others out, or correct their labels.")
 
-
+# %% ../../nbs/survey/06_replicates.ipynb #fa8b6e14
 class Replicates:
     "Repeated analyses of some samples of a survey, in groups of two or more."
 
@@ -131,7 +131,7 @@ class ReplicateTable(NamedTuple):
     labels: pd.Series
     column: str
 
-
+# %% ../../nbs/survey/06_replicates.ipynb #992bbeff
 def parse_replicates(table, column, elements, **options):
     """The replicates of a second table, not yet matched to a survey.
 
@@ -163,7 +163,7 @@ def parse_replicates(table, column, elements, **options):
         raise SurveyError(f"Column {column!r} of the table of duplicates is empty in {name_rows(table.index, empty)}. Every row must say what it repeats.")
     return ReplicateTable(*parse_concentrations(table[elements], **options), table[column], column)
 
-
+# %% ../../nbs/survey/06_replicates.ipynb #4f5c21d0
 def _positions_in(labels, own, column):
     "Row position in the survey of every label, -1 where it is not; a label that names two samples is refused."
     own = pd.Index(own)
@@ -204,7 +204,7 @@ def match_replicates(table, survey):
                           "or set its index to these labels.")
     return _with_own_analyses(table, survey, positions)
 
-
+# %% ../../nbs/survey/06_replicates.ipynb #0e43f12a
 def _with_own_analyses(table, survey, positions):
     "Groups of a second table, the survey's own analysis first in each that belongs to a sample."
     parts = []

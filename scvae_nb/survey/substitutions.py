@@ -78,7 +78,7 @@ def _fit_counts(design, width, counts):
     variance = np.linalg.inv(design.T @ (mean[:, None] * design) + ridge)[0, 0]
     return coefficients, max(1.0, scatter) * variance
 
-
+# %% ../../nbs/survey/04_substitutions.ipynb #797a8bf9
 def _fitted_density(lower, upper, counts, constant):
     "Log density of log x at the constant from a lognormal fitted beside it, plus two standard errors."
     width, place = np.log(upper / lower), 0.5 * np.log(upper * lower) - np.log(constant)
@@ -143,7 +143,7 @@ def _matched_by_round_neighbour(levels, cells, at):
     near[at] = False
     return cells[at] < _TIMES_EXPECTED * max(cells[near], default=0)
 
-
+# %% ../../nbs/survey/04_substitutions.ipynb #35949856
 def _preferred_step(levels, cells, constant):
     "Whether the constant is a semiquantitative step in a column that prefers other steps as well."
     ladder = [digit * 10.0**exponent for exponent in range(-12, 13) for digit in _STEPS]
@@ -180,7 +180,7 @@ def _why_suspected(levels, cells, at):
             reasons.append(f"{cells[at]:,} cells where at most {expected:.0f} {'is' if expected < 1.5 else 'are'} expected")
     return "" if _preferred_step(levels, cells, constant) else "; ".join(reasons)
 
-
+# %% ../../nbs/survey/04_substitutions.ipynb #29a5ac00
 def suspected_constant(values):
     """The constant that probably stands for values below a detection limit.
 

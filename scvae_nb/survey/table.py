@@ -144,7 +144,7 @@ def _set_duplicates(survey, duplicates, **options):
         raise SurveyError(f"duplicates={duplicates!r}; expected the name of the column that numbers the samples, or a second table and its column, "
                           "(table, 'column').")
 
-
+# %% ../../nbs/survey/10_table.ipynb #eb65a202
 def _take_out_replicates(survey, column):
     "Keep the first row of every sample, and all rows of repeated samples as replicates (in place)."
     if column not in survey.extra:
@@ -207,7 +207,7 @@ def _substitutions(survey, factor):
         raise SurveyError(f"factor={factor!r}; expected the part of the limit that was put in its place, above 0 and at most 1, such as 0.5.")
     return substitution_table(survey.values, survey.censored | survey.above_range, factor)
 
-
+# %% ../../nbs/survey/10_table.ipynb #32de8ec1
 def _summary(survey):
     "Facts about a survey, in words: a list of (what, value)."
     low, high = survey.coordinates.min(axis=0), survey.coordinates.max(axis=0)

@@ -286,7 +286,7 @@ def _censored_normal(values, sides):
     values, sides = values[there], sides[there]
     return norm.fit(CensoredData(uncensored=values[sides == 0], left=values[sides < 0], right=values[sides > 0]))
 
-
+# %% ../../nbs/survey/20_transforms.ipynb #6777b58f
 class RobustScaler:
     "Median and robust standard deviation of each column, ignoring missing values."
 
@@ -342,7 +342,7 @@ class RobustScaler:
         scaler.scale = np.asarray(description["scale"], dtype=float)
         return scaler
 
-
+# %% ../../nbs/survey/20_transforms.ipynb #ae71248a
 def _refuse_columns(wrong, names, problem):
     if wrong.any():
         found = [name for name, bad in zip(names, wrong) if bad]
