@@ -193,9 +193,10 @@ def match_replicates(table, survey):
     own_column = table.column in survey.extra
     own = survey.extra[table.column] if own_column else survey.index
     once = ~table.labels.duplicated(keep=False).to_numpy()
-    # row numbers that happen to equal the numbers of pairs are no match, unless the survey is the only place to look
-    counted = isinstance(survey.index, pd.RangeIndex) and not own_column and not once.any()
-    positions = np.full(len(labels), -1) if counted else _positions_in(labels, own, table.column)
+    # numbers of pairs that happen to equal row labels are no match: rows are matched where the names agree, or where a label that occurs once
+    # leaves the survey as the only place to look
+    apart = not own_column and survey.index.name != table.column and not once.any()
+    positions = np.full(len(labels), -1) if apart else _positions_in(labels, own, table.column)
     lost = once & (positions < 0)
     if lost.any():
         where = f"in column {table.column!r}" if own_column else "among the row labels"
