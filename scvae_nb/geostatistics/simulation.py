@@ -247,43 +247,15 @@ class SimulatedSurvey:
                 f"noise/signal {self.noise:g})")
 
     def to_ppm(self, standard):
-        """Concentrations from the standard scale.
-
-        Parameters
-        ----------
-        standard : array
-            Values on the standard scale, shape (n, p).
-
-        Returns
-        -------
-        DataFrame
-            Concentrations (n, p) in ppm.
-        """
+        """Concentrations, DataFrame (n, p) in ppm, from values (n, p) on the standard scale."""
         return _frame(_contents(np.asarray(standard), self.scale, closure=False), self)
 
     def standardise(self, frame):
-        """The standard scale from concentrations: there the signal of every element has variance 1.
-
-        Parameters
-        ----------
-        frame : DataFrame or array
-            Concentrations, shape (n, p), in ppm.
-
-        Returns
-        -------
-        DataFrame
-            Values (n, p) on the standard scale, without unit.
-        """
+        """The standard scale, on which the signal of every element has variance 1, DataFrame (n, p), from concentrations (n, p) in ppm."""
         return _frame(_linear_scale(np.asarray(frame), self.scale, closure=False), self)
 
     def cell_noise_sd(self):
-        """Standard deviation of the measurement error of every cell.
-
-        Returns
-        -------
-        DataFrame
-            Shape (n, p), of the logarithm of the content. Gross errors do not count.
-        """
+        """Standard deviation of the measurement error of the logarithm of every cell, DataFrame (n, p). Gross errors do not count."""
         return _frame(_logarithmic_deviation(self), self)
 
     def rmse(self, frame, layer="signal"):

@@ -272,6 +272,8 @@ def _class_bar(figure, drawn, panels, limits, percent, label: str) -> None:
     bar = figure.colorbar(drawn, cax=_bar_axes(figure, panels), orientation="horizontal", spacing="uniform", ticks=limits)
     bar.set_ticklabels([f"{format_number(limit)}\n{share:g} %" for limit, share in zip(limits, percent)])
     bar.ax.tick_params(labelsize=7.5, length=0)
+    # the last label would run into the first of the bar beside it
+    bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")
     bar.set_label(f"{label}; class limits are percentiles of the observed values", fontsize=8)
     bar.outline.set_visible(False)
 
