@@ -160,13 +160,15 @@ class FieldPosterior:
     """Mean and draws of fields given data; made by `field_posterior`.
 
     Attributes: `mean` (n, L); `draws` (n_draws, n, L), joint over sites and fields; `white` (L, n), the mean in white-noise space, to start
-    the next solve from; `n_steps` of conjugate gradients.
+    the next solve from; `n_steps` of conjugate gradients; `variance` (L,), the mean square of the draws in white-noise space (NaN without draws): near 1
+    where the data agree with a prior variance of 1, else about the variance that they would prefer.
     """
 
     mean: np.ndarray
     draws: np.ndarray
     white: np.ndarray
     n_steps: int
+    variance: np.ndarray
 
 # %% ../../nbs/geostatistics/25_vecchia.ipynb #1c458c2d
 def field_posterior(factors, information, right, n_draws=0, generator=None, start=None, tolerance=1e-6, max_steps=2000):
@@ -215,7 +217,8 @@ def field_posterior(factors, information, right, n_draws=0, generator=None, star
     white, n_steps = _conjugate_gradients(apply, _gather_all(factors, target) + noise, np.repeat(first[..., None], 1 + n_draws, axis=-1),
                                           tolerance, max_steps)
     fields = _colour_all(factors, white)
-    return FieldPosterior(fields[..., 0], fields[..., 1:].transpose(2, 0, 1), white[..., 0], n_steps)
+    variance = (white[..., 1:]**2).mean(axis=(1, 2)) if n_draws else np.full(n_fields, np.nan)
+    return FieldPosterior(fields[..., 0], fields[..., 1:].transpose(2, 0, 1), white[..., 0], n_steps, variance)
 
 # %% ../../nbs/geostatistics/25_vecchia.ipynb #db5e6ad9
 def field_posterior_mean(factors, information, right, tolerance=1e-6):

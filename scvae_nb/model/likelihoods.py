@@ -12,6 +12,7 @@ import torch
 # %% ../../nbs/model/10_likelihoods.ipynb #de2e63e8
 LIKELIHOODS = ("normal", "studentt")
 _LEAST_DEGREES_OF_FREEDOM = 2.5  # below this the variance is carried by a handful of values and means nothing
+_MOST_DEGREES_OF_FREEDOM = 30.0  # above this a survey cannot tell, and a tail as thin as it likes would be a claim about values never seen
 
 
 def observation_distribution(likelihood, location, scale, degrees_of_freedom=None):
@@ -36,8 +37,9 @@ def observation_distribution(likelihood, location, scale, degrees_of_freedom=Non
 
 
 def bounded_degrees_of_freedom(raw):
-    """Degrees of freedom of the Student-t from an unconstrained number: 2.5 + exp(raw)."""
-    return _LEAST_DEGREES_OF_FREEDOM + raw.clamp(max=6.0).exp()
+    """Degrees of freedom of the Student-t from an unconstrained number: 2.5 + exp(raw) while that is small, never above 30."""
+    reach = _MOST_DEGREES_OF_FREEDOM - _LEAST_DEGREES_OF_FREEDOM
+    return _LEAST_DEGREES_OF_FREEDOM - reach * torch.expm1(-raw.clamp(max=6.0).exp() / reach)
 
 
 def observation_variance(likelihood, scale, degrees_of_freedom=None):

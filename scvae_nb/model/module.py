@@ -169,7 +169,7 @@ class GenerativeModel(PyroModule):
             name: nn.Parameter(torch.full(scale, -0.5 * math.log(shape[-1]) if len(shape) > 1 else 0.0))
             for name, (shape, scale) in self.shapes.items()})
         self.log_noise = nn.Parameter(torch.full((n_elements,), -0.3))
-        self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(3.4))  # near Normal: gross errors have to show
+        self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(4.0))  # near Normal: gross errors have to show
         self.register_buffer("basis", torch.eye(hidden))
         # how much of the micro-scale variation is measurement error: see the room on the nugget
         self.register_buffer("alone_share", torch.full((n_elements,), 1.0))

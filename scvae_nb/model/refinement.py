@@ -36,6 +36,7 @@ _LEARNING_RATE = 1e-2
 _DRAWS = (2, 64)  # least and most joint draws of the latents per round
 _DRAWN = 8000  # sites times draws that a round should have
 _SOLVE_TOLERANCE = 1e-2  # of the draws, relative
+_RESCALED = (0.5, 2.0)  # least and largest factor by which the loadings of a latent grow in one round
 
 
 def count_rounds(n_sites):
@@ -119,13 +120,15 @@ def fresh_hidden_units(network, off):
 
 # %% ../../nbs/model/42_refinement.ipynb #4e111265
 def _draw_latents(factors, said, mode, off, n_draws, generator):
-    """E step: posterior mode (b, L) and joint draws (n_draws, b, L) of the latents."""
+    """E step: posterior mode (b, L), joint draws (n_draws, b, L) of the latents, and the prior variance (L,) that they would have preferred to 1."""
     on = np.flatnonzero(~off)
     posterior = field_posterior([factors[latent] for latent in on], *of_latents(on, *said), n_draws, generator, tolerance=_SOLVE_TOLERANCE)
     found, draws = torch.zeros_like(mode), mode.new_zeros((n_draws, *mode.shape))
     found[:, on] = torch.as_tensor(posterior.mean, dtype=mode.dtype, device=mode.device).clamp(-5.0, 5.0)
     draws[..., on] = torch.as_tensor(posterior.draws, dtype=mode.dtype, device=mode.device)
-    return found, draws
+    variance = mode.new_ones(mode.shape[1])
+    variance[on] = torch.as_tensor(posterior.variance, dtype=mode.dtype, device=mode.device)
+    return found, draws, variance
 
 # %% ../../nbs/model/42_refinement.ipynb #f96658ef
 @torch.no_grad()
@@ -228,7 +231,8 @@ def range_prior_deviance(log_range):
 # %% ../../nbs/model/42_refinement.ipynb #0bd3dbf7
 @torch.no_grad()
 def update_ranges(network, places, predecessors, mode, said, off, generator):
-    """Move the range of each latent that is on to the likeliest of five around it, given the data and the prior.
+    """Move the range of each latent that is on to the likeliest of five around it, given the data and the prior; with its variance, or along
+    the line of equal variance over short distances, variance / range^(2 smoothness), which short lags alone cannot tell apart.
 
     Parameters
     ----------
@@ -242,6 +246,15 @@ def update_ranges(network, places, predecessors, mode, said, off, generator):
         What the data say about them, as from `linearise_all`.
     off : ndarray of bool, shape (L,)
     generator : numpy.random.Generator
+
+    Returns
+    -------
+    torch.Tensor, shape (L,)
+        Factors by which the loadings have to grow, as the variance stays 1.
+
+    References
+    ----------
+    Zhang (2004), Inconsistent estimation and asymptotically equal interpolations in model-based geostatistics, JASA 99, 250-261.
     """
     on = np.flatnonzero(~off)
     (information, right), mode = of_latents(on, *said), mode[:, on]
@@ -251,11 +264,16 @@ def update_ranges(network, places, predecessors, mode, said, off, generator):
     mean, variance = single((right - others) / own), single(1 / own)
     rows = torch.as_tensor(generator.choice(len(places), min(_RANGE_SITES, len(places)), replace=False), device=mode.device)
     before = torch.as_tensor(predecessors, device=mode.device)[rows]
-    steps = torch.tensor(_RANGE_FACTORS, device=mode.device).log()
-    present = network.log_range[on]
-    deviance = torch.stack([range_deviance(mean, variance, present + step, places, rows, before, network.smoothness)
-                            + range_prior_deviance(present + step) for step in steps])
-    network.log_range[on] = (present + steps[deviance.argmin(0)]).clamp(*np.log(_RANGE_LIMITS))
+    present, longer = network.log_range[on].clone(), np.log(_RANGE_FACTORS)
+    steps = [(step, grow * step * network.smoothness) for grow in (0, 1) for step in longer if step or not grow]
+    deviance = torch.stack([range_deviance(mean * math.exp(-higher), variance * math.exp(-2 * higher), present + step, places, rows, before,
+                                           network.smoothness) + range_prior_deviance(present + step) + 2 * higher * len(rows)
+                            for step, higher in steps])
+    chosen = torch.tensor(steps, dtype=present.dtype, device=present.device)[deviance.argmin(0)]
+    network.log_range[on] = (present + chosen[:, 0]).clamp(*np.log(_RANGE_LIMITS))
+    scale = torch.ones_like(network.log_range)
+    scale[on] = chosen[:, 1].exp()
+    return scale
 
 # %% ../../nbs/model/42_refinement.ipynb #4533481d
 @torch.no_grad()
@@ -299,12 +317,15 @@ class _Refinement:
         said = linearise_all(network, self.training, self.rows, self.mode, network.mean_weights())
         if move_ranges:
             before = network.log_range.detach().clone()
-            update_ranges(network, self.data.places[self.rows], self.ordered[1], self.mode, said, self.off, self.generator)
+            scale = update_ranges(network, self.data.places[self.rows], self.ordered[1], self.mode, said, self.off, self.generator)
+            self.rescale(scale)
+            factor = scale.double().cpu().numpy()
+            said = said[0] * factor[:, None] * factor, said[1] * factor
             for latent in (network.log_range != before).nonzero()[:, 0].tolist():
                 range_ = float(network.log_range[latent].detach().exp())
                 self.factors[latent] = vecchia_factor(self.places, range_, network.smoothness, order=self.ordered[0],
                                                       predecessors=self.ordered[1])
-        self.mode, self.draws = _draw_latents(self.factors, said, self.mode, self.off, self.n_draws, self.generator)
+        self.mode, self.draws, self.variance = _draw_latents(self.factors, said, self.mode, self.off, self.n_draws, self.generator)
 
     def score(self):
         """Scores of the hidden cells."""
@@ -324,6 +345,15 @@ class _Refinement:
         fresh_hidden_units(self.network, self.off)
         self.draw()
 
+    @torch.no_grad()
+    def rescale(self, scale):
+        """Divide the latents by `scale` (L,), multiply what the decoder makes of them; the signal stays as it is."""
+        self.mode, self.draws = self.mode / scale, self.draws / scale
+        for name in ("linear", "hidden_weight"):
+            self.network.mean[name].mul_(scale)
+            self.network.log_std[name].add_(scale.log())
+        self.network.generative.log_prior_scale["linear"].add_(scale.log())
+
     def learn(self, number):
         """M step; returns the mean loss per sample."""
         newly = ~self.off & uninformed_latents(self.mode.cpu())
@@ -331,6 +361,7 @@ class _Refinement:
             self.off |= newly
             switch_off(self.network, self.off)
             self.mode[:, self.off], self.draws[..., self.off] = 0.0, 0.0
+        self.rescale(self.variance.sqrt().clamp(*_RESCALED))
         align_basis(self.network, self.training)
         regress_weights(self.network, self.training, self.rows, self.draws)
         for group in self.optimiser.param_groups:
