@@ -20,7 +20,7 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
@@ -70,7 +70,8 @@ def _journal(path):
             is_journal = False
         if not is_journal:
             raise SurveyError(f"{path} is not a journal of trials; expected a new file, or one that tune has written. Nothing was changed.")
-    return JournalStorage(JournalFileBackend(str(path)))
+    # Windows asks for a privilege to make links
+    return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)) if os.name == "nt" else None))
 
 
 def _database(url):

@@ -185,13 +185,14 @@ _POLL = 1.0  # seconds between looks at what other processes are doing
 
 
 @contextmanager
-def _quiet_optuna():
-    "Optuna says nothing of its own; its verbosity is restored."
+def _quiet():
+    "Optuna says nothing of its own, and what a fit has to say about the survey is said once, by the last one; all is restored."
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("ignore", SurveyWarning)
             yield
     finally:
         optuna.logging.set_verbosity(before)
@@ -225,7 +226,7 @@ def _work_on(study, storage, work, n_trials, wait, bar):
 def _run(study, storage, work, n_trials, wait, progress):
     "Work on the study; whether it was interrupted."
     finished = count_trials(study, storage)[0]
-    with tqdm(total=max(n_trials, finished), initial=finished, desc="tuning", unit="trial", disable=not progress) as bar, _quiet_optuna():
+    with tqdm(total=max(n_trials, finished), initial=finished, desc="tuning", unit="trial", disable=not progress) as bar, _quiet():
         try:
             with _noting_interrupts(work.interrupted):
                 _work_on(study, storage, work, n_trials, wait, bar)
@@ -316,7 +317,7 @@ def _join(work, storage, study_name, sampler, pruner, where):
     "The study, made or taken up; a new one has the given model as its first trial."
     identity = study_identity(work.survey, work.model, work.search, work.settings | {"tolerance": work.tolerance})
     sampler, pruner = sampler or NumberedSampler(work.settings["random_state"]), pruner or optuna.pruners.MedianPruner()
-    with _quiet_optuna():
+    with _quiet():
         study, created = open_study(storage, study_name, identity, sampler, pruner, where)
         if created:
             study.enqueue_trial(_starting_point(work.model, work.survey, work.search))
