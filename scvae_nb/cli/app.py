@@ -42,7 +42,7 @@ def as_options(message: str) -> str:
     """A message of the Python library in the words of the command line: `to_crs="EPSG:32635"` is `--to-crs EPSG:32635`."""
     for keyword in ("negative_censored", "allow_negative"):
         message = message.replace(f"{keyword}=True", "--" + keyword.replace("_", "-"))
-    message = message.replace("transform=None", "--transform none")
+    message = message.replace("transform=None", "--transform none").replace("study_name or storage", "--study or --storage")
     message = re.sub(r"detection_limits=\{'([^']*)': \.\.\.\}", r"--detection-limits \1=...", message)
     message = re.sub(r"duplicates=\(table, '([^']*)'\)", "--duplicates OTHER:COLUMN", message)
     for name in _keywords:
@@ -359,5 +359,7 @@ def denoise(output: _Output, file: _File = None, example: _Example = None, force
 
 def main() -> None:
     """Entry point of `scvae-nb`; a terminated run cleans up like one that was interrupted."""
+    from scvae_nb.cli import tune  # noqa: F401  (has a command of its own)
+
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()
