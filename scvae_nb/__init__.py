@@ -15,6 +15,7 @@ _homes = {
     "SCVAE": "model.denoiser",
     "DenoisedSurvey": "model.results",
     "evaluate": "evaluation.scores",
+    "tune": "evaluation.tuning",
     "plot_map": "reporting.plots",
     "plot_variogram": "reporting.plots",
     "plot_distribution": "reporting.plots",
@@ -22,6 +23,7 @@ _homes = {
     "plot_calibration": "reporting.calibration_plots",
     "plot_closure": "reporting.plots",
     "plot_training": "reporting.plots",
+    "plot_tuning": "reporting.tuning_plots",
     "write_report": "reporting.report",
 }
 __all__ = list(_homes)
