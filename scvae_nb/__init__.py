@@ -11,6 +11,7 @@ _homes = {
     "SurveyError": "survey.errors",
     "load_example": "geostatistics.examples",
     "simulate_survey": "geostatistics.simulation",
+    "simulate_gold_district": "geostatistics.gold_district",
     "SCVAE": "model.denoiser",
     "DenoisedSurvey": "model.results",
     "evaluate": "evaluation.scores",

@@ -116,7 +116,7 @@ variogram_layers = ("observed", "denoised_samples", "denoised", "signal")
 
 
 def layer_variograms(result, layers: Layers, n_draws: int = 10, max_samples: int = 2000,
-                     random_state: int = 0) -> pd.DataFrame:
+                     random_state: int = 0, max_lag: float | None = None) -> pd.DataFrame:
     """Experimental variograms of the layers of every element.
 
     Parameters
@@ -130,6 +130,8 @@ def layer_variograms(result, layers: Layers, n_draws: int = 10, max_samples: int
         Larger surveys are thinned to so many random sites.
     random_state
         Seed of draws and thinning.
+    max_lag
+        Largest distance, map units; a third of the diagonal of the map by default.
 
     Returns
     -------
@@ -142,7 +144,7 @@ def layer_variograms(result, layers: Layers, n_draws: int = 10, max_samples: int
     names = ["observed", "denoised", "signal", *(f"draw {number}" for number in range(n_draws))]
     maps = np.concatenate([[layers.observed, layers.denoised, layers.signal], draws])
     stacked = scale(maps.transpose(2, 0, 1).reshape(-1, maps.shape[1]))
-    options = {"max_samples": max_samples, "random_state": random_state}
+    options = {"max_lag": max_lag, "max_samples": max_samples, "random_state": random_state}
     table = variogram_samples(stacked, result.coordinates, **options)
     table.columns = pd.MultiIndex.from_product([result.elements, names], names=["element", "layer"])
     classes = experimental_variogram(np.zeros(len(result.index)), result.coordinates, **options)
