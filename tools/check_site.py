@@ -1,39 +1,38 @@
 """Check the documentation site without Quarto: nbdev processes the notebooks, pandoc makes the pages, this reads them.
 
-    python tools/check_site.py
+    python tools/check_site.py [--keep FOLDER]
 
-It prints what is wrong and exits 1 on: dead links and anchors, missing pictures, references that lead nowhere,
-formulas that cannot be set, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
+It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text,
+references and citations that lead nowhere, formulas that cannot be set, pages above 3 MB, tutorials and explanations that
+do not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
 that should show something and have no saved output, saved errors, and outputs that name places of one machine.
-Quarto itself only warns about a broken link, and exits 0.
+Quarto itself only warns about a broken link, and exits 0. With --keep the pages stay in a folder, to be looked at.
 """
+import argparse
 import ast
-import json
 import os
 import re
-import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbdev.doclinks
-import pypandoc
 import yaml
-from nbdev.processors import _fm2dict
 from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
 import notebooks
+import pages as site_pages
 
+BIBLIOGRAPHY = "references.bib"  # in nbs/
+LARGEST_PAGE = 3_000_000  # bytes, pictures included
+_ENTRY = re.compile(r"^\s*@\w+\{\s*([^,\s]+)\s*,", re.MULTILINE)
 _SHOWING = {"print", "display", "show_doc", "head", "tail", "describe", "plot", "hist", "scatter", "imshow", "show"}
 _LABEL = re.compile(r"(?:\{#|#\|\s*label:\s*)((?:fig|tbl|eq|sec|lst)-[\w-]+)")
 _GLUED_LIST = re.compile(r"^(?![-*>|#\s]|\d+\.\s|```).*\n(?:[-*]|\d+\.) ", re.MULTILINE)
 _PLACE = re.compile(r"(?<![\w./~-])/(?:tmp|home|root|Users|var|opt|usr|mnt)/\w\S*")
-_READER = (  # what Quarto switches on in the Markdown of a notebook
-    "ipynb+citations+header_attributes+fenced_divs+bracketed_spans+link_attributes+footnotes+implicit_header_references"
-    "-gfm_auto_identifiers-lists_without_preceding_blankline"
-)
+_RUN_TIME = re.compile(r"\*\*Run time:\*\* [^\n]*\b(?:seconds?|minutes?|hours?|s)\b")
+_FEWEST_LETTERS = 20  # of an alternative text: "a map" says nothing
 _TITLE_LINE = re.compile(r"#\s+\S|>\s+\S|-\s+\S.*:|\s*$")
 
 
@@ -72,6 +71,8 @@ def check_saved(path, notebook):
             yield f"{where} cell {index}: a list needs an empty line before it, or Quarto sets it as running text"
     if any(notebooks.EXPORT & cell.directives_.keys() for cell in code) and not any(cell.outputs for cell in code):
         yield f"{where}: no cell has a saved output; run tools/execute_notebooks.py"
+    if path.parent.name in ("tutorials", "explanations") and not any(_RUN_TIME.match(cell.source) for cell in notebook.cells[1:2]):
+        yield f"{where}: the cell after the title does not begin with the run time, such as `**Run time:** about 40 seconds on one core`"
 
 
 def mixes_imports(source):
@@ -99,69 +100,27 @@ def check_cell(cell):
         texts = [output.get("text", []), *(text for kind, text in output.get("data", {}).items() if "text" in kind)]
         for place in {match for text in texts for match in _PLACE.findall("".join(text))}:
             yield f"an output names a place of one machine: {place}"
+    if not silenced:
+        yield from check_alternative(cell)
+
+
+def check_alternative(cell):
+    """Yield what is wrong with the alternative texts of a cell's saved pictures: for those who do not see them, and for search."""
+    count = sum(bool(site_pages.PICTURES.keys() & output.get("data", {}).keys()) for output in cell.outputs)
+    if not count:
+        return
+    try:
+        texts = site_pages.options(cell.source).get("fig-alt")
+    except yaml.YAMLError as error:
+        yield f"options that are no YAML, so that Quarto cannot read them: {' '.join(str(error).split())}"
+        return
+    texts = [texts] if isinstance(texts, str) else texts or []
+    if len(texts) != count:
+        yield f'{count} saved pictures and {len(texts)} alternative texts; write `#| fig-alt: "what the picture shows"`, a list for several pictures'
+    yield from (f"an alternative text that says too little: {text!r}" for text in texts if len(str(text)) < _FEWEST_LETTERS)
 
 
 # The pages
-
-
-class _Page(HTMLParser):
-    """The anchors, links, pictures and references of one page."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.anchors, self.links, self.pictures, self.references = set(), [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        self.anchors.update(filter(None, (given.get("id"), given.get("name"))))
-        if tag == "a" and given.get("href"):
-            self.links.append(given["href"])
-        if tag == "img":
-            self.pictures.append(given.get("src") or "")
-        self.references += (given.get("data-cites") or "").split()
-
-
-def for_pandoc(cells):
-    """The cells as pandoc takes them, with the outputs that can hold a link: Markdown as cells, as Quarto does it."""
-    for cell in cells:
-        yield cell
-        if cell["cell_type"] == "code":
-            shown = [output.get("data", {}) for output in cell["outputs"]]
-            cell |= {"execution_count": 1, "outputs": [  # pandoc refuses a count of null
-                {"output_type": "display_data", "metadata": {}, "data": {"text/html": data["text/html"]}}
-                for data in shown if "text/html" in data
-            ]}
-            for data in shown:
-                if "text/markdown" in data:
-                    yield {"cell_type": "markdown", "metadata": {}, "source": data["text/markdown"]}
-
-
-def to_html(path):
-    """A processed notebook as HTML, and what pandoc warned of."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    notebook["cells"] = list(for_pandoc(notebook["cells"]))
-    run = subprocess.run(
-        [pypandoc.get_pandoc_path(), "-f", _READER, "-t", "html", "--mathml"],
-        input=json.dumps(notebook), capture_output=True, text=True,
-    )
-    if run.returncode:
-        raise SystemExit(f"{path}: pandoc: {run.stderr}")
-    return run.stdout, [warning for warning in run.stderr.split("[WARNING] ") if warning.strip()]
-
-
-def read_pages(processed):
-    """Return the pages ({path of the HTML file in the site: _Page}), their notebooks, and pandoc's warnings."""
-    pages, sources, warnings = {}, {}, []
-    for path in notebooks.find([processed]):
-        inner = path.relative_to(processed)
-        raw = next((c["source"] for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "raw"), "")
-        front = _fm2dict("".join(raw))
-        html, told = to_html(path)
-        page = (inner.parent / front.get("output-file", inner.with_suffix(".html").name)).as_posix()
-        pages[page], sources[inner.as_posix()] = _Page(html), page
-        warnings += [f"nbs/{inner}: {' '.join(line.split())}" for line in told]
-    return pages, sources, warnings
 
 
 def resolve(link, page, processed, pages, sources, config):
@@ -186,20 +145,37 @@ def resolve(link, page, processed, pages, sources, config):
     return None
 
 
-def check_pages(processed, config):
+def check_pages(processed, config, pages, sources):
     """Yield what is wrong with the pages of the site."""
-    pages, sources, warnings = read_pages(processed)
-    yield from warnings
+    keys = _ENTRY.findall((processed / BIBLIOGRAPHY).read_text(encoding="utf-8")) if (processed / BIBLIOGRAPHY).is_file() else []
     for inner, page in sources.items():
         content, folder = pages[page], (processed / inner).parent
-        labels = set(_LABEL.findall((processed / inner).read_text(encoding="utf-8")))
+        known = {*keys, *_LABEL.findall((processed / inner).read_text(encoding="utf-8"))}
         faults = [resolve(link, page, processed, pages, sources, config) for link in content.links]
-        faults += [
-            f"missing picture {picture}" for picture in content.pictures
-            if not urlsplit(picture).scheme and not (folder / unquote(picture)).is_file()
-        ]
-        faults += [f"unresolved reference @{name}" for name in content.references if name not in labels]
+        for picture, alternative in content.pictures:
+            there = urlsplit(picture).scheme or (folder / unquote(picture)).is_file()
+            faults.append(None if there else f"missing picture {picture}")
+            faults.append(None if alternative else f"no alternative text of picture {picture[:80]}")
+        faults += [f"unresolved reference @{name}" for name in content.references if name not in known]
+        if content.size > LARGEST_PAGE:
+            faults.append(f"the page has {content.size / 1e6:.1f} MB with its pictures; at most {LARGEST_PAGE / 1e6:g} MB. Draw fewer or smaller pictures")
         yield from (f"nbs/{inner}: {fault}" for fault in dict.fromkeys(filter(None, faults)))
+
+
+def check_settings(folder):
+    """Yield what _quarto.yml sets otherwise than the pages need it."""
+    settings = yaml.safe_load((folder / "_quarto.yml").read_text(encoding="utf-8"))
+    if settings.get("format", {}).get("html", {}).get("html-math-method") != "mathml":
+        yield "_quarto.yml: html-math-method is not mathml; every other way loads a script from a network to set formulas"
+    if not settings.get("website", {}).get("navbar", {}).get("search"):
+        yield "_quarto.yml: the navbar has no search"
+    if settings.get("bibliography") != BIBLIOGRAPHY or not (folder / BIBLIOGRAPHY).is_file():
+        yield f"_quarto.yml: the bibliography is {settings.get('bibliography')!r}; expected {BIBLIOGRAPHY!r}, and that file in nbs/"
+
+
+def sidebar_of(folder):
+    """The entries of nbs/sidebar.yml."""
+    return yaml.safe_load((folder / "sidebar.yml").read_text(encoding="utf-8"))["website"]["sidebar"]["contents"]
 
 
 def check_sidebar(folder):
@@ -214,28 +190,34 @@ def check_sidebar(folder):
             for child in node:
                 yield from entries(child)
 
-    sidebar = yaml.safe_load((folder / "sidebar.yml").read_text(encoding="utf-8"))["website"]["sidebar"]
-    listed = set(entries(sidebar))
+    listed = set(entries(sidebar_of(folder)))
     present = {path.relative_to(folder).as_posix() for path in notebooks.find([folder])}
     yield from (f"nbs/sidebar.yml leaves out {name}" for name in sorted(present - listed))
     yield from (f"nbs/sidebar.yml names {name}, which does not exist" for name in sorted(listed - present))
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", metavar="FOLDER", help="write the pages there, with their pictures, to look at them in a browser")
+    options = parser.parse_args()
     config = notebooks.get_config()
     folder = Path(config.nbs_path).resolve()
     faults = [fault for path in notebooks.find() for fault in check_saved(path, notebooks.read(path))]
     refresh_quarto_yml()
     nbdev.doclinks._build_modidx()
     nbdev_sidebar.__wrapped__(file_glob=None, file_re=r"\.(?:ipynb|qmd|html)$")
-    faults += check_sidebar(folder)
+    faults += [*check_sidebar(folder), *check_settings(folder)]
     try:
         processed = Path(proc_nbs(force=True, n_workers=2)).resolve()
     except Exception as error:  # whatever a notebook raises while nbdev runs its imports and show_doc cells
         causes = re.findall(r"^\w+(?:Error|Exception|Interrupt)\b.*", str(error.__cause__), re.MULTILINE)
         faults.append(f"nbdev cannot process the notebooks: {'; '.join(causes[:1])}\n{error}")
     else:
-        faults += check_pages(processed, config)
+        pages, sources, warnings = site_pages.read_pages(processed, processed / BIBLIOGRAPHY)
+        faults += [*warnings, *check_pages(processed, config, pages, sources)]
+        if options.keep:
+            style = (folder / "styles.css").read_text(encoding="utf-8") if (folder / "styles.css").is_file() else ""
+            site_pages.keep(options.keep, processed, pages, sources, sidebar_of(folder), style)
     print(*faults, f"site: {len(faults)} faults" if faults else "site: no faults", sep="\n")
     return 1 if faults else 0
 

@@ -2,6 +2,7 @@
 
     python tools/test_tools.py
 """
+import base64
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ def write_notebook(path, sources, outputs=None):
     """Save cells as a notebook: text when a source begins as one, code otherwise; `outputs` by cell number."""
     cells = []
     for index, source in enumerate(sources):
-        is_text = source[:2] in ("# ", "> ") or source.split()[0] in ("See", "Back")
+        is_text = source[:2] in ("# ", "> ", "**") or source.split()[0] in ("See", "Back")
         cell = {"cell_type": "markdown" if is_text else "code", "id": f"cell{index}", "metadata": {}, "source": source}
         if not is_text:
             cell |= {"execution_count": None, "outputs": (outputs or {}).get(index, [])}
@@ -40,6 +41,11 @@ def write_notebook(path, sources, outputs=None):
     notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook))
+
+
+def picture(content):
+    """A saved output that shows a picture."""
+    return {"output_type": "display_data", "metadata": {}, "data": {"image/png": base64.b64encode(content).decode()}}
 
 
 def run(folder, tool, *arguments, program=None):
@@ -70,6 +76,7 @@ class Tools(unittest.TestCase):
         contents = ["index.ipynb", {"section": "survey", "contents": ["survey/10_doubling.ipynb"]}]
         (cls.sound / "nbs" / "sidebar.yml").write_text(json.dumps({"website": {"sidebar": {"contents": contents}}}))
         (cls.sound / "nbs" / "_quarto.yml").symlink_to("../_quarto.yml")
+        (cls.sound / "nbs" / "references.bib").write_text("@book{krige1951, author = {Krige, D. G.}, title = {Mine valuation}, year = {1951}}\n")
         export = "from nbdev.export import nb_export; nb_export('nbs/survey/10_doubling.ipynb', lib_path='scvae_nb')"
         for step in (dict(program=export, tool=None), dict(tool="execute_notebooks"), dict(tool="build_readme")):
             code, output = run(cls.sound, **step)
@@ -80,6 +87,16 @@ class Tools(unittest.TestCase):
         shutil.copytree(self.sound, self.project, symlinks=True)
         self.room = self.project / "nbs" / "survey" / "10_doubling.ipynb"
         self.module = self.project / "scvae_nb" / "survey" / "doubling.py"
+
+    def add_page(self, name, sources, outputs=None, run_time="**Run time:** about 40 seconds on one core."):
+        """A page that exports nothing, in the sidebar."""
+        write_notebook(self.project / "nbs" / f"{name}.ipynb", ["# A page\n> What it tells.", run_time, *sources], outputs)
+        sidebar = self.project / "nbs" / "sidebar.yml"
+        listed = json.loads(sidebar.read_text())
+        contents = listed["website"]["sidebar"]["contents"]
+        if f"{name}.ipynb" not in contents:
+            contents.append(f"{name}.ipynb")
+            sidebar.write_text(json.dumps(listed))
 
     def passes(self, tool, *arguments):
         code, output = run(self.project, tool, *arguments)
@@ -184,6 +201,61 @@ class Tools(unittest.TestCase):
             "missing picture none.png", "Could not convert TeX math", "a list needs an empty line", "cell 3: should show something",
             "cell 4: imports and other code", "names a place of one machine", "leaves out survey/20_broken.ipynb",
         ])
+
+    def test_check_site_pictures(self):
+        shown = {2: [picture(b"\x89PNG\r\n\x1a\n")]}
+        self.add_page("tutorials/10_page", ["#| fig-alt: \"A map of zinc: high along the river.\"\ndraw = 1"], shown)
+        self.passes("check_site")
+        self.add_page("tutorials/10_page", ["draw = 1"], shown)
+        self.fails("check_site", saying="nbs/tutorials/10_page.ipynb cell 2: 1 saved pictures and 0 alternative texts")
+        self.add_page("tutorials/10_page", ["#| fig-alt: A map.\ndraw = 1"], shown)
+        self.fails("check_site", saying="says too little: 'A map.'")
+        self.add_page("tutorials/10_page", ["#| fig-alt: A map: high along the river, low elsewhere.\ndraw = 1"], shown)
+        self.fails("check_site", saying="cell 2: options that are no YAML")
+        (self.room.parent / "dot.png").write_bytes(b"PNG")
+        self.add_page("tutorials/10_page", ["See ![](../survey/dot.png)."])
+        self.fails("check_site", saying="no alternative text of picture ../survey/dot.png")
+
+    def test_check_site_page_size(self):
+        noise = os.urandom(3_100_000)
+        self.add_page("tutorials/10_page", ["#| fig-alt: \"Noise, three megabytes of it.\"\ndraw = 1"], {2: [picture(noise)]})
+        self.fails("check_site", saying="nbs/tutorials/10_page.ipynb: the page has 3.1 MB with its pictures")
+
+    def test_check_site_run_time(self):
+        for words in ("See it run: no time given.", "**Run time:** not measured."):
+            self.add_page("tutorials/10_page", [], run_time=words)
+            self.fails("check_site", saying="nbs/tutorials/10_page.ipynb: the cell after the title does not begin with the run time")
+        self.add_page("tutorials/10_page", [])
+        self.passes("check_site")
+
+    def test_check_site_citations(self):
+        self.add_page("explanations/10_page", ["See [@krige1951], and what @krige1951 said."])
+        self.passes("check_site")
+        self.add_page("explanations/10_page", ["See [@krige1951; @krige1952]."])
+        self.fails("check_site", saying=["citation krige1952 not found", "nbs/explanations/10_page.ipynb: unresolved reference @krige1952"])
+
+    def test_check_site_settings(self):
+        settings = self.project / "_quarto.yml"
+        sound = settings.read_text()
+        for words, instead, saying in (
+            ("html-math-method: mathml", "html-math-method: mathjax", "html-math-method is not mathml"),
+            ("search: true", "search: false", "the navbar has no search"),
+            ("bibliography: references.bib", "bibliography: others.bib", "the bibliography is 'others.bib'"),
+        ):
+            self.assertIn(words, sound)
+            settings.write_text(sound.replace(words, instead))
+            self.fails("check_site", saying=saying)
+
+    def test_check_site_keeps_pages(self):
+        self.add_page("tutorials/10_page", ["#| echo: false\n#| fig-alt: \"A map of zinc: high along the river.\"\nsecret = 1",
+                                            "See [doubling](../survey/10_doubling.ipynb#double) and $x^2$ [@krige1951]."], {2: [picture(b"PNG")]})
+        self.passes("check_site", "--keep", "kept")
+        page = (self.project / "kept" / "tutorials" / "page.html").read_text()
+        for words in ('href="../survey/doubling.html#double"', "<math", 'alt="A map of zinc: high along the river."', "Mine Valuation", "<h1>A page</h1>"):
+            self.assertIn(words, page)
+        self.assertNotIn("secret", page)
+        self.assertEqual((self.project / "kept" / "tutorials" / "10_page_files" / "figure-1.png").read_bytes(), b"PNG")
+        self.assertIn("hello", (self.project / "kept" / "index.html").read_text())
 
     def test_check_site_when_nbdev_fails(self):
         write_notebook(self.room, [*SOUND[:4], "#| hide\nimport a_module_that_nobody_has"])
