@@ -292,7 +292,7 @@ def parse(arguments):
     for name, choices in (("experiment", EXPERIMENTS), ("dataset", DATASETS), ("method", METHODS)):
         parser.add_argument(f"--{name}", nargs="+", choices=list(choices), default=list(choices), help=f"of {', '.join(choices)}")
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2], help="seeds (0 1 2)")
-    parser.add_argument("--trials", type=int, default=5, help="trials of each study (5)")
+    parser.add_argument("--trials", type=int, default=8, help="trials of each study (8)")
     parser.add_argument("--folds", type=int, default=1, help="folds of hidden cells in each trial (1)")
     parser.add_argument("--tuning-seconds", type=float, default=900, help="time for each study; what is finished by then counts (900)")
     parser.add_argument("--redo", nargs="+", choices=METHODS, default=[], help="run these methods again")
