@@ -3,8 +3,8 @@
     python tools/check_site.py [--keep FOLDER]
 
 It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text,
-references and citations that lead nowhere, formulas that cannot be set, pages above 3 MB, tutorials and explanations that
-do not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
+references and citations that lead nowhere, formulas that cannot be set or stay TeX, whatever a page would load from a network,
+pages above 3 MB, tutorials and explanations that do not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
 that should show something and have no saved output, saved errors, and outputs that name places of one machine.
 Quarto itself only warns about a broken link, and exits 0. With --keep the pages stay in a folder, to be looked at.
 """
@@ -153,9 +153,11 @@ def check_pages(processed, config, pages, sources):
         known = {*keys, *_LABEL.findall((processed / inner).read_text(encoding="utf-8"))}
         faults = [resolve(link, page, processed, pages, sources, config) for link in content.links]
         for picture, alternative in content.pictures:
-            there = urlsplit(picture).scheme or (folder / unquote(picture)).is_file()
-            faults.append(None if there else f"missing picture {picture}")
+            elsewhere = urlsplit(picture).scheme or urlsplit(picture).netloc
+            faults.append(None if elsewhere or (folder / unquote(picture)).is_file() else f"missing picture {picture}")
             faults.append(None if alternative else f"no alternative text of picture {picture[:80]}")
+        faults += [f"loads {address[:80]} from a network; pages are read offline too" for address in content.loaded if urlsplit(address).netloc]
+        faults += [f"a formula that stays TeX: {words}; write it in a text cell" for words in content.tex]
         faults += [f"unresolved reference @{name}" for name in content.references if name not in known]
         if content.size > LARGEST_PAGE:
             faults.append(f"the page has {content.size / 1e6:.1f} MB with its pictures; at most {LARGEST_PAGE / 1e6:g} MB. Draw fewer or smaller pictures")

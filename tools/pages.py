@@ -21,6 +21,8 @@ _READER = (  # what Quarto switches on in the Markdown of a notebook
     "-gfm_auto_identifiers-lists_without_preceding_blankline"
 )
 _OPTION = re.compile(r"^\s*#\|\s*(.*)\n?", re.MULTILINE)
+_NO_CODE = re.compile(r'<div class="sourceCode"[^>]*><pre[^>]*><code[^>]*></code></pre></div>')
+_TEX = re.compile(r"\\[A-Za-z]{2,}|\\[(\[]|\$[^\s$](?:[^$\n]*[^\s$])?\$")
 _CROSS_REFERENCE = re.compile(r"Citeproc: citation (fig|tbl|eq|sec|lst)-\S+ not found")
 PICTURES = {"image/png": ".png", "image/jpeg": ".jpg", "image/svg+xml": ".svg"}
 
@@ -37,11 +39,16 @@ def options(source):
 
 
 class Page(HTMLParser):
-    """The anchors, links, pictures (source, alternative text) and citations of one page, and its size with pictures, in bytes."""
+    """The anchors, links, pictures (source, alternative text) and citations of one page, what it loads and what TeX it shows, and its size with
+    pictures, in bytes."""
+
+    LOADING = {"script": "src", "link": "href", "iframe": "src", "img": "src", "source": "src", "video": "src", "object": "data"}
+    VERBATIM = ("pre", "code", "style", "script", "annotation")  # the last: the TeX that MathML keeps for those who copy a formula
 
     def __init__(self, html, pictures_size=0):
         super().__init__()
         self.anchors, self.links, self.pictures, self.references = set(), [], [], []
+        self.loaded, self.tex, self._verbatim = [], [], 0
         self.html, self.size = html, len(html.encode()) + pictures_size
         self.feed(html)
 
@@ -53,6 +60,16 @@ class Page(HTMLParser):
         if tag == "img":
             self.pictures.append((given.get("src") or "", (given.get("alt") or "").strip()))
         self.references += (given.get("data-cites") or "").split()
+        if given.get(self.LOADING.get(tag)):
+            self.loaded.append(given[self.LOADING[tag]])
+        self._verbatim += tag in self.VERBATIM
+
+    def handle_endtag(self, tag):
+        self._verbatim -= tag in self.VERBATIM
+
+    def handle_data(self, data):
+        if not self._verbatim:
+            self.tex += _TEX.findall(data)
 
 
 def _text(value):
@@ -124,7 +141,7 @@ def to_html(path, bibliography):
         raise SystemExit(f"{path}: pandoc: {run.stderr}")
     warnings = [warning for warning in run.stderr.split("[WARNING] ") if warning.strip()]
     # references to figures and sections look like citations to pandoc, and are checked against their labels
-    return run.stdout, [warning for warning in warnings if not _CROSS_REFERENCE.match(warning)], pictures
+    return _NO_CODE.sub("", run.stdout), [warning for warning in warnings if not _CROSS_REFERENCE.match(warning)], pictures
 
 
 def read_pages(processed, bibliography):
@@ -154,7 +171,8 @@ body {{ margin: 0; font: 16px/1.5 "DejaVu Sans", sans-serif; color: #222 }}
 nav {{ float: left; width: 15em; padding: 1em; font-size: 13px }} nav a {{ display: block }} nav b {{ display: block; margin-top: .6em }}
 main {{ margin-left: 18em; max-width: 52em; padding: 1em }} img {{ max-width: 100% }}
 pre {{ background: #f4f4f4; padding: .6em; overflow-x: auto; font-size: 13px }} .output pre {{ background: none }}
-table {{ border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto }} td, th {{ padding: .2em .6em; border-bottom: 1px solid #ddd }}
+table {{ border: 0; border-collapse: collapse; font-size: 14px; display: block; width: fit-content; max-width: 100%; overflow-x: auto }}
+td, th {{ padding: .2em .6em; border: 0; border-bottom: 1px solid #ddd }}
 blockquote {{ color: #666; margin-left: 0 }}
 {style}
 </style></head><body><nav>{sidebar}</nav><main><h1>{title}</h1><blockquote>{description}</blockquote>
@@ -184,14 +202,15 @@ def _linked(html, place, sources, up):
 
 
 def keep(folder, processed, pages, sources, entries, style):
-    """Write the pages into a folder in a plain frame, with their pictures and links that work there: the site, roughly, without Quarto."""
+    """Write the pages into a folder in a plain frame, with their pictures, links that work there and the style sheet of the site: the site, roughly,
+    without Quarto."""
     folder = Path(folder)
     for inner, name in sources.items():
         page, target = pages[name], folder / name
         up = "../" * name.count("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_FRAME.format(title=escape(str(page.title)), description=escape(str(page.description)), style=style,
-                                        body=_linked(page.html, Path(inner).parent, sources, up),
+        body = _linked(page.html, Path(inner).parent, sources, up).replace('<div class="output ', '<div class="cell-output output ')  # Quarto's name
+        target.write_text(_FRAME.format(title=escape(str(page.title)), description=escape(str(page.description)), style=style, body=body,
                                         sidebar="".join(_sidebar(entries, sources, pages, up))), encoding="utf-8")
         pictures = (processed / inner).with_name(Path(inner).stem + "_files")
         if pictures.is_dir():

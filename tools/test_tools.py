@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -228,6 +229,49 @@ class Tools(unittest.TestCase):
         self.add_page("tutorials/10_page", [])
         self.passes("check_site")
 
+    def test_check_site_several_pictures(self):
+        shown = {2: [picture(b"PNG"), picture(b"PNG")]}
+        first, second = '"A map of zinc: high along the river."', '"A variogram of zinc: it rises to 900 m."'
+        self.add_page("tutorials/10_page", [f"#| fig-alt: [{first}, {second}]\ndraw = 1"], shown)
+        self.passes("check_site")
+        self.add_page("tutorials/10_page", [f"#| fig-alt: {first}\ndraw = 1"], shown)
+        self.fails("check_site", saying="cell 2: 2 saved pictures and 1 alternative texts")
+
+    def test_check_site_offline(self):
+        def html(text):
+            return {2: [{"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}]}
+
+        self.add_page("tutorials/10_page", ["draw = 1", "See $\\frac{1}{2}$."], html('<code>$x$</code> costs 5 $, here 6 $ <a href="https://example.com">there</a>'))
+        self.passes("check_site")
+        self.add_page("tutorials/10_page", ["draw = 1"], html('<script src="https://example.com/plot.js"></script><img src="//example.com/a.png" alt="a">'))
+        self.fails("check_site", saying=["loads https://example.com/plot.js from a network", "loads //example.com/a.png from a network"])
+        self.add_page("tutorials/10_page", ["draw = 1"], html("<p>so $\\sigma^2 = 1$, and $x$</p>"))
+        self.fails("check_site", saying=["a formula that stays TeX: $\\sigma^2 = 1$", "a formula that stays TeX: $x$"])
+
+    def test_check_site_notebooks(self):
+        error = {"output_type": "error", "ename": "SurveyError", "evalue": "no", "traceback": []}
+        self.add_page("explanations/10_page", ["draw = 1"], {2: [error]})
+        self.fails("check_site", saying="nbs/explanations/10_page.ipynb cell 2: a saved error: SurveyError")
+        (self.project / "nbs" / "explanations" / "10_page.ipynb").unlink()
+        write_notebook(self.room, SOUND)
+        write_notebook(self.project / "nbs" / "survey" / "20_untitled.ipynb", ["See words without a title."])
+        self.fails("check_site", saying=[
+            "nbs/survey/10_doubling.ipynb: no cell has a saved output", "20_untitled.ipynb: the first text cell is no title",
+            "nbs/sidebar.yml names explanations/10_page.ipynb, which does not exist",
+        ])
+
+    def test_screenshots(self):
+        (self.project / "pages").mkdir()
+        (self.project / "pages" / "index.html").write_text("<p>hello</p>")
+        self.fails("screenshots", "pages", "nothing.html", saying="no such page: pages/nothing.html")
+        with unittest.mock.patch.dict(os.environ, PATH=""):
+            self.fails("screenshots", "pages", "index.html", saying="no browser; expected one of chromium")
+        if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))):
+            self.skipTest("no Chromium on the PATH")
+        self.passes("screenshots", "pages", "index.html", "--size", "300,200")
+        drawn = (self.project / "pages" / "screenshots" / "index.png").read_bytes()
+        self.assertEqual([int.from_bytes(drawn[at : at + 4], "big") for at in (16, 20)], [300, 200])
+
     def test_check_site_citations(self):
         self.add_page("explanations/10_page", ["See [@krige1951], and what @krige1951 said."])
         self.passes("check_site")
@@ -254,6 +298,7 @@ class Tools(unittest.TestCase):
         for words in ('href="../survey/doubling.html#double"', "<math", 'alt="A map of zinc: high along the river."', "Mine Valuation", "<h1>A page</h1>"):
             self.assertIn(words, page)
         self.assertNotIn("secret", page)
+        self.assertNotIn("></code>", page)  # the box of a cell whose code is not shown
         self.assertEqual((self.project / "kept" / "tutorials" / "10_page_files" / "figure-1.png").read_bytes(), b"PNG")
         self.assertIn("hello", (self.project / "kept" / "index.html").read_text())
 
