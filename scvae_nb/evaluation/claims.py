@@ -59,7 +59,7 @@ class Candidate:
         """Natural logarithms of a layer, ndarray (n, p)."""
         return np.log(getattr(self.layers, layer).to_numpy())
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #0540a04a
 def as_candidate(survey, result):
     """A `Candidate` from a survey and what was made of it.
 
@@ -165,7 +165,7 @@ def qq_correlation(values):
     centred = values - values.mean(axis=0)
     return quantiles @ centred / np.sqrt((quantiles**2).sum() * (centred**2).sum(axis=0))
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #259ef2e9
 def distribution_quantities(candidate, truth=None):
     """Shape of the distributions of denoised values.
 
@@ -233,7 +233,7 @@ def _highest(score, share=0.05):
     "The highest scores, bool (n,)."
     return score >= np.quantile(score, 1 - share)
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #059ee3c8
 def anomaly_quantities(candidate, association=None, truth=None, reach=3.0):
     """How clear anomalies are, and, with a truth, whether they are the right ones.
 
@@ -310,7 +310,7 @@ def hide_samples(survey, design="random", share=0.2, cells=0.0, spacing=None, ra
         hidden[others] |= alone
     return without_cells(survey, pd.DataFrame(hidden, index=survey.index, columns=survey.elements)), rows, hidden
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #0beba194
 def krige_hidden(logarithms, coordinates, hidden, n_neighbours=60, random_state=0):
     """Ordinary kriging of hidden cells, element by element.
 
@@ -368,7 +368,7 @@ def _normal_draws(mean, deviation, n_draws):
     levels = (np.arange(n_draws) + 0.5) / n_draws
     return mean + deviation * norm.ppf(levels).reshape(-1, *[1] * np.ndim(mean))
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #0ab62d69
 def predictive_draws(candidate, kriged, n_draws=200, random_state=0):
     """Draws of what an analysis would report.
 
@@ -403,7 +403,7 @@ def _pooled(error):
     "Root mean square of standardised errors, all elements alike."
     return float(np.sqrt(np.nanmean(error**2)))
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #a084abc8
 def interpolation_quantities(method, survey, design="random", share=0.2, cells=0.0, spacing=None, association=None, signal=None, n_draws=200, random_state=0):
     """Kriging of denoised values, and the model's own prediction, against samples and cells that were hidden: one fit.
 
@@ -469,7 +469,7 @@ def truth_quantities(candidate, truth):
         found["truth_coverage_90"] = float(((candidate.layers.lower <= truth.denoised) & (truth.denoised <= candidate.layers.upper)).to_numpy().mean())
     return found
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #4bf2aea4
 def describe_candidate(candidate, survey, truth=None, association=None, max_lag=None, random_state=0):
     """All quantities that need no hidden values.
 
@@ -502,7 +502,7 @@ def describe_candidate(candidate, survey, truth=None, association=None, max_lag=
         found |= {"duplicate_ratio": float(ratios["denoised"].mean()), "duplicate_ratio_signal": float(ratios["signal"].mean())}
     return found
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #471e18c8
 def judge(method, survey, *, association=None, truth=None, designs=("random", "blocks"), spacing=None, max_lag=None, n_draws=200, random_state=0):
     """All quantities of one method on one survey: a fit, and one for each design.
 
@@ -593,7 +593,7 @@ def _judged(criterion, values, references):
     return {"quantity": criterion.quantity, "reference": reference.mean(), "value": values.mean(), "spread": values.std(ddof=1) if len(values) > 1 else 0.0,
             "holds": _verdict(criterion.holds(values.to_numpy(), reference.to_numpy()))}
 
-
+# %% ../../nbs/evaluation/80_claims.ipynb #d97f0943
 def claims_table(results, method, reference="raw", claims=CLAIMS):
     """One row per claim of the paper's abstract.
 

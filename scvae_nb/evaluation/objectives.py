@@ -130,7 +130,7 @@ def _maps(result, n_draws, random_state):
     draws = np.asarray(result.sample(n_draws, layer="denoised", random_state=random_state))[:, :, judged]
     return scale(known), np.where(np.isnan(known), np.nan, scale(draws))
 
-
+# %% ../../nbs/evaluation/70_objectives.ipynb #dea53844
 def _semivariances(maps, coordinates, options):
     "Semivariances of maps (k, n, p), shape (lag classes, p, k)."
     table = variogram_samples(maps.transpose(2, 0, 1).reshape(-1, maps.shape[1]), coordinates, **options)
@@ -162,7 +162,7 @@ def _fitted(classes, semivariance):
     except SurveyError:
         return None
 
-
+# %% ../../nbs/evaluation/70_objectives.ipynb #c337dc2f
 def geostatistical_losses(result, n_draws=20, max_samples=1500, random_state=0):
     """How far posterior samples are from the observed structure without its nugget, by element.
 
@@ -242,7 +242,7 @@ def closure_check(result, n_draws=20, max_samples=1500, random_state=0):
     classes = _lag_classes(len(observed), coordinates, options)
     return classes[["lag", "pairs"]].assign(discrepancy=discrepancy, spread=spread)
 
-
+# %% ../../nbs/evaluation/70_objectives.ipynb #f8909e09
 def closure_excess(check, tolerance=TOLERANCE):
     """How far the books are outside the tolerance at their worst lag.
 
@@ -327,7 +327,7 @@ def _fit(method, survey):
         method.fit(survey)
         return method.denoise(survey), bool(getattr(method, "converged_", True))
 
-
+# %% ../../nbs/evaluation/70_objectives.ipynb #94665fdf
 def objective_steps(method, survey, objective="held_out", n_folds=3, share=0.1, n_seeds=1, n_draws=20, random_state=0):
     """Fit a method as often as an objective asks, and say after each fit how good it was.
 
@@ -404,7 +404,7 @@ def summarise_steps(steps, tolerance=TOLERANCE):
                                excess=np.nan if step.closure is None else closure_excess(step.closure, tolerance)) for step in steps])
     return ObjectiveValue(float(table["score"].mean()), excess, not excess > 0, table, closure)
 
-
+# %% ../../nbs/evaluation/70_objectives.ipynb #042eae54
 def objective_value(method, survey, objective="held_out", n_folds=3, share=0.1, n_seeds=1, n_draws=20, tolerance=TOLERANCE, random_state=0):
     """All steps of an objective, for any method; see `objective_steps` for the parameters.
 

@@ -73,7 +73,7 @@ def _journal(path):
     # Windows asks for a privilege to make links
     return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path)) if os.name == "nt" else None))
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #cce0c9a4
 def _database(url):
     "Storage in a database; on a server with signs of life, so that trials of a lost machine are found."
     local = make_url(url).get_backend_name() == "sqlite"
@@ -89,7 +89,7 @@ def _database(url):
                 raise
             time.sleep(0.2 * 2**attempt)
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #1cd5a09a
 def open_storage(storage):
     """An Optuna storage from whatever a user gives.
 
@@ -156,7 +156,7 @@ def fingerprint(survey):
     digest.update(json.dumps([list(map(str, survey.elements)), {str(k): str(v) for k, v in survey.units.items()}], sort_keys=True).encode())
     return digest.hexdigest()
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #b102f698
 def study_identity(survey, model, search, objective):
     """What a study is about, as JSON can hold it.
 
@@ -190,7 +190,7 @@ def _differences(part, kept, asked):
     changed = [f"{name}={kept.get(name)!r}, now {asked.get(name)!r}" for name in sorted({*kept, *asked}) if kept.get(name) != asked.get(name)]
     return f"another {part} ({'; '.join(changed[:4])})" if changed else ""
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #d063ed9a
 def _check_identity(study, identity, where):
     "Refuse a study that asks another question."
     for _ in range(50):  # whoever made the study a moment ago may not have said yet what it is about
@@ -261,7 +261,7 @@ def worker_mark():
     """Machine, number and start of this process: a dict."""
     return {"node": _node(), "pid": os.getpid(), "started": _started(os.getpid())}
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #aafc9e1e
 def worker_alive(mark):
     """Whether the process that left a mark is still there.
 
@@ -330,7 +330,7 @@ def is_finished(trial):
     """Whether a trial counts: it has a value, was pruned, or failed for a reason of its own; not if it was lost."""
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or (trial.state == TrialState.FAIL and "reason" in trial.user_attrs)
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #c1790a46
 def count_trials(study, storage=None):
     """Finished trials of a study, and those that are being worked on.
 
@@ -410,7 +410,7 @@ def best_trial(study):
 
 _WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
 
-
+# %% ../../nbs/evaluation/72_studies.ipynb #174a004d
 def trials_table(study):
     """All trials of a study.
 

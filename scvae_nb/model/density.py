@@ -33,7 +33,7 @@ def _checked(result, values):
                           "expected values of cells that were missing. Hide them first, see hide_cells.")
     return result._scaler.transform(result._transform.forward(pd.DataFrame(array, columns=result.elements)))
 
-
+# %% ../../nbs/model/52_density.ipynb #80660231
 @torch.no_grad()
 def predictive_log_density(result, values, n_draws=256, random_state=0):
     """Log density of what an analysis of missing cells would report.
