@@ -22,7 +22,6 @@ from pathlib import Path
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -30,6 +29,7 @@ from scvae_nb import SCVAE, Survey
 from scvae_nb.evaluation.calibration import ALL
 from scvae_nb.evaluation.cell_predictors import ForestPredictor, KrigingPredictor, MarginalPredictor
 from scvae_nb.evaluation.held_out import cross_validate
+from tidy_results import read_results, write_results
 from versus import describe_machine, now
 
 HERE = Path(__file__).resolve().parent
@@ -98,25 +98,9 @@ def run(survey, key, device):
 # The results
 
 
-def read_results(path):
-    """The rows that are there."""
-    return pd.read_csv(path) if Path(path).exists() else pd.DataFrame(columns=[*KEY, "element", "status"])
-
-
-def write_results(path, key, rows):
-    """Put the rows of a run in the table, over older ones. The file is replaced whole, so that it is never half written."""
-    there = read_results(path)
-    same = np.logical_and.reduce([there[name] == value for name, value in key.items()])
-    table = pd.concat([there[~same], pd.DataFrame(rows)], ignore_index=True) if len(there) else pd.DataFrame(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    table.to_csv(draft, index=False, float_format="%.5g")
-    os.replace(draft, path)
-
-
 def choose(options):
     """The runs that are missing, as dicts."""
-    there = read_results(options.results).drop_duplicates(KEY)
+    there = read_results(options.results, [*KEY, "status"]).drop_duplicates(KEY)
     status = {tuple(row[KEY]): row["status"] for _, row in there.iterrows()}
     chosen = []
     for key in product(options.survey, options.design, options.method, options.seed):

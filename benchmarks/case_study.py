@@ -19,7 +19,6 @@ time, on different data sets. Afterwards execute nbs/tutorials/case_study_*.ipyn
 """
 import argparse
 import dataclasses
-import fcntl
 import json
 import os
 import signal
@@ -42,11 +41,13 @@ from scvae_nb.evaluation.claims import as_candidate, describe_candidate, judge
 from scvae_nb.evaluation.held_out import without_cells
 from scvae_nb.evaluation.tuning import tune
 from scvae_nb.geostatistics.gold_district import GOLD_ASSOCIATION
+from tidy_results import read_results, write_results
 from versus import describe_machine, now
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "case_study.csv"
 KEY = ["experiment", "dataset", "n_samples", "method", "seed"]
+COLUMNS = [*KEY, "quantity", "status", "settings"]
 PRIORS = {"vae": None, "graph": "graph", "gp": "gp"}
 BASELINES = {"raw": Raw, "moving_mean": MovingMean, "kriging": Kriging}
 METHODS = (*BASELINES, "oracle", *PRIORS)
@@ -203,27 +204,6 @@ def tuned_settings(done, dataset, method):
 # The results
 
 
-def read_results(path):
-    """The rows that are there."""
-    return pd.read_csv(path, keep_default_na=False, na_values={"value": [""], "seconds": [""]}) if path.exists() else pd.DataFrame(columns=[*KEY, "quantity", "status", "settings"])
-
-
-def write_results(path, key, rows):
-    """Put the rows of a run in the table, over older ones. The file is replaced whole, so that it is never half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # two of these commands may run at a time
-        there = read_results(path)
-        same = np.logical_and.reduce([there[name] == value for name, value in key.items()]) if len(there) else []
-        table = pd.concat([there[~same], pd.DataFrame(rows)], ignore_index=True) if len(there) else pd.DataFrame(rows)
-        draft = path.with_suffix(f".{os.getpid()}")
-        table.to_csv(draft, index=False, float_format="%.6g")
-        os.replace(draft, path)
-    finally:
-        os.close(folder)
-
-
 def plan():
     """All runs, as dicts, in the order in which they are done: every data set complete before the next."""
     for name, dataset in DATASETS.items():
@@ -240,7 +220,7 @@ def plan():
 
 def choose(options):
     """The runs that are missing."""
-    there = read_results(options.results).drop_duplicates(KEY)
+    there = read_results(options.results, COLUMNS).drop_duplicates(KEY)
     status = {tuple(row[KEY]): row["status"] for _, row in there.iterrows()}
     asked = lambda key: all(key[name] in getattr(options, name) for name in ("experiment", "dataset", "method", "seed"))
     again = lambda key: (key["method"] in options.redo and key["experiment"] != "tuning") or (options.retry and status.get(tuple(key.values())) == "error")
@@ -274,7 +254,7 @@ def perform(chosen, options):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found, settings = RUNS[key["experiment"]](key, DATASETS[key["dataset"]], options, read_results(options.results))
+                found, settings = RUNS[key["experiment"]](key, DATASETS[key["dataset"]], options, read_results(options.results, COLUMNS))
             part = {"seconds": round(time.perf_counter() - start, 1), "settings": json.dumps(settings, sort_keys=True) if settings else "", "status": "ok", "note": ""}
             rows = [base | {"quantity": name, "value": value} | part | machine for name, value in found.items()]
             print(f"{told}: {part['seconds']:.0f} s", flush=True)
