@@ -53,7 +53,7 @@ def default_search(model, survey):
     search = {"n_spatial": IntDistribution(1, n_spatial), "hidden": IntDistribution(8, 128, log=True), "learning_rate": FloatDistribution(1e-3, 1e-2, log=True),
               "likelihood": CategoricalDistribution(("studentt", "normal"))}
     if model.spatial_prior == "gp":
-        search |= {"n_microscale": IntDistribution(0, n_microscale), "smoothness": CategoricalDistribution((0.5, 1.5, 2.5)),
+        search |= {"n_microscale": IntDistribution(0, n_microscale), "smoothness": CategoricalDistribution((None, 0.5, 1.5)),
                    "n_neighbours": IntDistribution(min(8, most), most)}
     if model.spatial_prior == "graph":
         search |= {"graph_strength": FloatDistribution(1e-2, 1e2, log=True), "n_neighbours": IntDistribution(min(4, most), most)}

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from .censoring import expected_readings
 from .likelihoods import LIKELIHOODS
-from .module import GenerativeModel, InferenceNetwork, factor_start, make_site_data, range_start
+from .module import GenerativeModel, InferenceNetwork, factor_start, make_site_data, range_start, smoothness_start
 from .nugget import replicate_contrasts, share_posterior
 from .persistence import read_model, write_model
 from .posterior import Posterior, draw_maps, draw_sites, microscale_variances
@@ -37,13 +37,14 @@ from ..survey.transforms import RobustScaler, make_transform, transform_from_dic
 SPATIAL_PRIORS = ("gp", "graph", None)
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
 _TRAINING_STEPS = {True: 120, False: 480}  # gradient steps that max_epochs=None allows for, with refinement to follow and without
+_SMOOTHNESS = 1.5  # until the survey has been looked at
 _DENOISE_NEIGHBOURS = 2  # neighbours used in denoising, as a multiple of those in training
 
 # %% ../../nbs/model/60_denoiser.ipynb #555fe3e8
 class SCVAE(BaseEstimator):
     """Probabilistic, spatially constrained variational autoencoder that denoises multi-element geochemical surveys."""
 
-    def __init__(self, n_spatial=None, n_microscale=None, spatial_prior="gp", likelihood="studentt", transform="log", smoothness=1.5,
+    def __init__(self, n_spatial=None, n_microscale=None, spatial_prior="gp", likelihood="studentt", transform="log", smoothness=None,
                  n_neighbours=24, n_predecessors=12, hidden=64, graph_strength=1.0, batch_size=256, max_epochs=None,
                  learning_rate=3e-3, patience=None, measurement_sd=None, random_state=0, device="auto", progress=True):
         """
@@ -62,8 +63,9 @@ class SCVAE(BaseEstimator):
             Of the measurement error.
         transform : {"log", "clr", "ilr", None}
             None for values already on the real line.
-        smoothness : {0.5, 1.5, 2.5}
-            Of the Matern correlation.
+        smoothness : {0.5, 1.5, 2.5}, optional
+            Of the Matern correlation: 0.5 for rough fields, 1.5 for smooth ones. By default one of these two, whichever the survey makes more likely;
+            see `smoothness_`. Only with "gp".
         n_neighbours, n_predecessors : int
             Sites that a latent is kriged from in training (twice as many in denoising), and predecessors in the prior.
         hidden : int
@@ -150,7 +152,7 @@ def check_parameters(model):
     """Refuse parameters of an SCVAE that cannot work."""
     _one_of("spatial_prior", model.spatial_prior, SPATIAL_PRIORS)
     _one_of("likelihood", model.likelihood, LIKELIHOODS)
-    _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5))
+    _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5, None))
     for name, least in [("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1), ("batch_size", 2)]:
         value = getattr(model, name)
         if not isinstance(value, (int, np.integer)) or value < least:
@@ -214,7 +216,7 @@ def _build_network(model, n_variables):
     n_spatial = min(chosen(model.n_spatial, 6), n_variables)
     n_microscale = min(chosen(model.n_microscale, 4), max(1, n_variables // 2)) if model.spatial_prior == "gp" else 0
     generative = GenerativeModel(n_variables, n_spatial, n_microscale, model.hidden, model.likelihood)
-    return InferenceNetwork(generative, model.hidden, model.spatial_prior, model.smoothness, model.graph_strength)
+    return InferenceNetwork(generative, model.hidden, model.spatial_prior, model.smoothness or _SMOOTHNESS, model.graph_strength)
 
 
 def training_settings(model, n_samples):
@@ -262,6 +264,8 @@ def fit_model(model, survey):
         network.to(device)
         data = data.to(device)
         if model.spatial_prior == "gp":
+            if model.smoothness is None:
+                smoothness_start(network, data)
             range_start(network, data)
         hidden = hold_out_cells(data.detected.cpu().numpy(), np.random.default_rng(model.random_state))
         hidden = torch.as_tensor(hidden, device=device)
@@ -355,6 +359,11 @@ def _ranges(model):
     return model.network_.log_range.detach().exp().cpu().double().numpy() * spacing if model.spatial_prior == "gp" else None
 
 
+def _smoothness(model):
+    check_fitted(model)
+    return model.network_.smoothness if model.spatial_prior == "gp" else None
+
+
 def _noise_scale(model):
     check_fitted(model)
     scale = model.network_.generative.noise_scale.detach().cpu().double().numpy() * model.scaler_.scale
@@ -368,6 +377,7 @@ def _degrees_of_freedom(model):
 
 
 SCVAE.ranges_ = property(_ranges, doc="Matern ranges of the spatial latents, map units, shape (L,); None unless the prior is 'gp'.")
+SCVAE.smoothness_ = property(_smoothness, doc="Smoothness of the spatial latents, as asked or as chosen; None unless the prior is 'gp'.")
 SCVAE.noise_scale_ = property(_noise_scale, doc="Scale of what each variable does on its own below the spacing, error or geology, model scale (log units for 'log').")
 SCVAE.degrees_of_freedom_ = property(_degrees_of_freedom, doc="Degrees of freedom of the Student-t error; None for 'normal'.")
 SCVAE.n_epochs_ = property(lambda model: len(model.history_), doc="Epochs trained.")
@@ -378,7 +388,7 @@ def summarise_model(model):
     versions = {name: metadata.version(name) for name in ("torch", "pyro-ppl", "numpy", "pandas", "scipy", "scikit-gstat")}
     ranges = model.ranges_
     return dict(settings=model.get_params(), n_samples=model.survey_.n_samples, n_elements=model.survey_.n_elements,
-                ranges=None if ranges is None else ranges.tolist(), noise_scale=model.noise_scale_.to_dict(),
+                ranges=None if ranges is None else ranges.tolist(), smoothness=model.smoothness_, noise_scale=model.noise_scale_.to_dict(),
                 degrees_of_freedom=model.degrees_of_freedom_, n_epochs=model.n_epochs_, converged=model.converged_,
                 spatial_latent_strength=_strength(model, "linear"), microscale_latent_strength=_strength(model, "microscale"),
                 python=platform.python_version(), versions=versions)
@@ -488,7 +498,7 @@ def model_state(model):
     stated = model.measurement_sd
     parameters = model.get_params() | dict(measurement_sd=None if stated is None else {name: float(sd) for name, sd in dict(stated).items()})
     settings = dict(parameters=parameters, transform=model.transform_.to_dict(), scaler=model.scaler_.to_dict(),
-                    converged=bool(model.converged_), elements=model.elements_, units=model.units_, name=survey.name,
+                    smoothness=model.smoothness_, converged=bool(model.converged_), elements=model.elements_, units=model.units_, name=survey.name,
                     crs=survey.crs.to_wkt() if survey.crs else None, coordinate_names=list(survey.coordinate_names),
                     index=[str(label) for label in survey.index], integer_index=bool(pd.api.types.is_integer_dtype(survey.index)))
     # seconds differ between runs of the same fit; the file must not
@@ -523,5 +533,6 @@ def restore_model(cls, settings, arrays):
         model.network_ = _build_network(model, len(model.scaler_.scale))
         state = {name.removeprefix("network."): torch.as_tensor(array) for name, array in arrays.items() if name.startswith("network.")}
         model.network_.load_state_dict(state)
+        model.network_.smoothness = settings.get("smoothness") or model.network_.smoothness  # older files have it among the parameters
         model.network_.to(device)
     return model

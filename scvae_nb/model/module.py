@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SiteData', 'make_site_data', 'Encoder', 'decoder_shapes', 'decode_signal', 'GenerativeModel', 'microscale_posterior',
-           'InferenceNetwork', 'spatial_posterior', 'decoder_draw', 'align_basis', 'factor_start', 'range_deviance',
-           'range_start']
+           'InferenceNetwork', 'spatial_posterior', 'decoder_draw', 'align_basis', 'factor_start', 'smoothness_start',
+           'range_deviance', 'range_start']
 
 # %% ../../nbs/model/30_module.ipynb #5c5c38e4
 import math
@@ -22,6 +22,7 @@ from sklearn.decomposition import FactorAnalysis
 from torch import nn
 
 from ..geostatistics.neighbours import nearest_neighbours, vecchia_order, vecchia_predecessors
+from ..geostatistics.smoothness import choose_smoothness
 from .censoring import expected_readings, reported_distribution, working_observation
 from .likelihoods import bounded_degrees_of_freedom
 from .priors import GraphPosterior, KrigedPosterior, SpatialPrior, krige, neighbourhood_distances, per_sample_posterior
@@ -474,6 +475,23 @@ def factor_start(network, values, coordinates):
     encoder.network[-1].weight.mul_(0.1)
     encoder.network[-1].bias.zero_()
     encoder.network[-1].bias[len(network.log_range):len(network.log_range) + n_latent] = single(np.log(variance))
+
+# %% ../../nbs/model/30_module.ipynb #f59340a9
+_SMOOTHNESS_RANGES = np.geomspace(1.5, 60.0, 8)  # in site spacings; coarse, as only the smoothness is wanted
+
+
+@torch.no_grad()
+def smoothness_start(network, data):
+    """Set the smoothness of the fields to the one under which the pseudo-observations are most likely; see `choose_smoothness`.
+
+    Parameters
+    ----------
+    network : InferenceNetwork
+        Changed in place; only for spatial_prior="gp".
+    data : SiteData
+    """
+    mean = network.encode(data, torch.arange(len(data), device=data.values.device))[0]
+    network.smoothness = choose_smoothness(mean.double().cpu().numpy(), data.places.double().cpu().numpy(), _SMOOTHNESS_RANGES)
 
 # %% ../../nbs/model/30_module.ipynb #1d659663
 _RANGE_CANDIDATES = np.geomspace(1.5, 60.0, 14)  # in site spacings

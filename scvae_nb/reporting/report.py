@@ -724,7 +724,7 @@ def _range_words(model, survey) -> str:
         return ""
     divisor, unit = map_unit(survey)
     listed = ", ".join(format_number(value / divisor) for value in sorted(ranges))
-    return f"Range parameters of the latent fields: {listed} {unit}."
+    return f"Range parameters of the latent fields (Matern, smoothness {model.smoothness_:g}): {listed} {unit}."
 
 
 def _context(model, result, scores: Evaluation, title: str, images: dict, pages: list[dict]) -> dict:
