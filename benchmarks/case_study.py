@@ -10,7 +10,8 @@
 Three experiments. `tuning`: for each data set and model a study of `--trials` trials (the first is the default model), held-out log score subject to closure, on a
 part of the survey (of the gold district: on another district), the same number of trials, folds and seconds for all. `claims`: the tuned models and
 the baselines judged by `scvae_nb.evaluation.claims.judge`: a fit to the whole survey, one with samples and cells hidden at random, one with blocks hidden.
-`samples`: the gold district sampled 300, 700 and 1,500 times, models with default settings, against the truth.
+`samples`: models with default settings that learn from few and from many samples: the gold district sampled 300, 700 and 1,500 times, against the truth; real surveys
+with a fifth of their samples hidden, the same for all numbers and methods, and predicted from so many of the rest. `--experiment samples --redo gp` repeats it for a model that was changed.
 
 The results are tidy: a row per (experiment, dataset, method, seed, quantity), in the table as soon as a run ends; stop with Ctrl-C and run the same command to go on
 (a study goes on from its finished trials, kept in `--cache`). The seed names the district of a twin, what is hidden, and the start of the training. Real
@@ -37,7 +38,7 @@ from tqdm import tqdm
 
 from scvae_nb import SCVAE, Survey, simulate_gold_district
 from scvae_nb.evaluation.baselines import Kriging, MovingMean, Raw
-from scvae_nb.evaluation.claims import as_candidate, describe_candidate, judge
+from scvae_nb.evaluation.claims import as_candidate, describe_candidate, hidden_quantities, judge, log_spread
 from scvae_nb.evaluation.held_out import without_cells
 from scvae_nb.evaluation.tuning import tune
 from scvae_nb.geostatistics.gold_district import GOLD_ASSOCIATION
@@ -53,6 +54,8 @@ BASELINES = {"raw": Raw, "moving_mean": MovingMean, "kriging": Kriging}
 METHODS = (*BASELINES, "oracle", *PRIORS)
 EXPERIMENTS = ("tuning", "claims", "samples")
 NUMBERS = (300, 700, 1500)  # of samples
+LEARNERS = ("raw", "kriging", "vae", "gp")  # what learns from parts of real surveys
+MANY = 2000  # more samples than this for one seed only
 COST = {"raw": 4, "moving_mean": 4, "kriging": 15, "oracle": 15, "vae": 18, "graph": 18, "gp": 55}  # seconds of one core for one fit with its scores
 
 
@@ -111,6 +114,7 @@ class Dataset:
     seeds: tuple = (0, 1, 2)
     designs: tuple = ("random", "blocks")
     tuned_as: str = ""
+    numbers: tuple = ()  # of samples to learn from
 
 
 def twin(n_samples, seed):
@@ -121,14 +125,15 @@ def twin(n_samples, seed):
 
 TELLUS_ASSOCIATION = ("Au_ppb", "As_ppm", "Cu_ppm", "Pb_ppm", "Zn_ppm")
 DATASETS = {
-    "gold_district": Dataset(1500, lambda folder, seed: twin(1500, seed), lambda folder: simulate_gold_district(400, 100).survey, GOLD_ASSOCIATION, 10.0, 26.0),
+    "gold_district": Dataset(1500, lambda folder, seed: twin(1500, seed), lambda folder: simulate_gold_district(400, 100).survey, GOLD_ASSOCIATION, 10.0, 26.0, numbers=NUMBERS),
     "jura": Dataset(359, lambda folder, seed: (read_jura(folder), None), lambda folder: part_of(read_jura(folder), 250),
-                    ("Cd_ppm", "Cu_ppm", "Pb_ppm", "Zn_ppm"), 1.0, 1.5),
+                    ("Cd_ppm", "Cu_ppm", "Pb_ppm", "Zn_ppm"), 1.0, 1.5, numbers=(100, 180, 260)),
     "kola_c": Dataset(606, lambda folder, seed: (read_kola(folder), None), lambda folder: part_of(read_kola(folder), 400),
-                      ("Co_ppm", "Cu_ppm", "Ni_ppm"), 100_000.0, 300_000.0),
+                      ("Co_ppm", "Cu_ppm", "Ni_ppm"), 100_000.0, 300_000.0, numbers=(150, 300, 450)),
     "gsi_tellus": Dataset(1882, lambda folder, seed: (read_tellus(folder), None), lambda folder: part_of(read_tellus(folder), 400),
                           TELLUS_ASSOCIATION, 10_000.0, 30_000.0),
-    "gsi_tellus_all": Dataset(5508, lambda folder, seed: (read_tellus(folder, whole=True), None), None, TELLUS_ASSOCIATION, 10_000.0, 30_000.0, (0,), ("random",), "gsi_tellus"),
+    "gsi_tellus_all": Dataset(5508, lambda folder, seed: (read_tellus(folder, whole=True), None), None, TELLUS_ASSOCIATION, 10_000.0, 30_000.0, (0,), ("random",), "gsi_tellus",
+                              (300, 700, 1500, 4000)),
 }
 
 
@@ -165,12 +170,38 @@ def run_claims(key, dataset, options, done):
 
 
 def run_samples(key, dataset, options, done):
-    """Quantities against the truth of a model with default settings, on a survey of some size."""
+    """Quantities of a model with default settings that learns from so many samples: against the truth of a twin, or hidden samples of a real survey."""
+    if key["dataset"] != "gold_district":
+        return learn_from_part(key, dataset, options), {}
     survey, truth = twin(key["n_samples"], key["seed"])
     if key["method"] == "oracle":
         return describe_oracle(survey, truth, dataset), {}
     method, settings = make_method(key, {})
     return judge(method, survey, association=dataset.association, truth=truth, designs=(), max_lag=dataset.max_lag, random_state=key["seed"]), settings
+
+
+def parts_of(n_samples, number, seed):
+    """Positions of a hidden fifth, the same for every number, and of so many others to learn from; fewer are a part of more."""
+    order, fifth = np.random.default_rng(seed).permutation(n_samples), round(n_samples / 5)
+    if number > n_samples - fifth:
+        raise ValueError(f"{number} samples to learn from, but a survey of {n_samples} has {n_samples - fifth} beside its hidden fifth")
+    return np.sort(order[:fifth]), np.sort(order[fifth:fifth + number])
+
+
+def learn_from_part(key, dataset, options):
+    """How well hidden samples of a real survey are predicted from a part of the others; errors in standard deviations of the whole survey."""
+    survey = without_duplicates(dataset.read(options.folder, key["seed"])[0])
+    gone, learnt = parts_of(survey.n_samples, key["n_samples"], key["seed"])
+    part = survey.select(rows=np.concatenate([learnt, gone]))
+    rows = np.arange(part.n_samples) >= len(learnt)
+    hidden = part.values.notna().to_numpy() & rows[:, None]
+    seen = without_cells(part, pd.DataFrame(hidden, part.index, part.elements))
+    method, _ = make_method(key, {})
+    # a model learns from its samples alone: in training the empty places would take the room of real neighbours
+    result = method.fit(part.select(rows=~rows)).denoise(seen) if key["method"] in PRIORS else method.fit(seen).denoise()
+    found, _ = hidden_quantities(as_candidate(seen, result), part, rows, hidden, dataset.association, spread=log_spread(survey), kriging_speaks=key["method"] == "raw",
+                                 random_state=key["seed"])
+    return {f"{name}_random": value for name, value in found.items()}
 
 
 RUNS = {"tuning": run_tuning, "claims": run_claims, "samples": run_samples}
@@ -213,16 +244,19 @@ def plan():
         for seed, method in product(dataset.seeds, METHODS):
             if method != "oracle" or name == "gold_district":
                 yield dict(zip(KEY, ("claims", name, size, method, seed)))
-    for seed, size, method in product((0, 1, 2), NUMBERS, METHODS):
-        if method != "moving_mean":
-            yield dict(zip(KEY, ("samples", "gold_district", size, method, seed)))
+    for name, dataset in DATASETS.items():
+        methods = [method for method in METHODS if method != "moving_mean"] if name == "gold_district" else LEARNERS
+        for seed, number, method in product((0, 1, 2), dataset.numbers, methods):
+            if number <= MANY or seed == 0:
+                yield dict(zip(KEY, ("samples", name, number, method, seed)))
 
 
 def choose(options):
     """The runs that are missing."""
     there = read_results(options.results, COLUMNS).drop_duplicates(KEY)
     status = {tuple(row[KEY]): row["status"] for _, row in there.iterrows()}
-    asked = lambda key: all(key[name] in getattr(options, name) for name in ("experiment", "dataset", "method", "seed"))
+    wanted = lambda key: key["experiment"] != "samples" or not options.number or key["n_samples"] in options.number
+    asked = lambda key: wanted(key) and all(key[name] in getattr(options, name) for name in ("experiment", "dataset", "method", "seed"))
     again = lambda key: (key["method"] in options.redo and key["experiment"] != "tuning") or (options.retry and status.get(tuple(key.values())) == "error")
     return [key for key in plan() if asked(key) and (tuple(key.values()) not in status or again(key))]
 
@@ -272,6 +306,7 @@ def parse(arguments):
     for name, choices in (("experiment", EXPERIMENTS), ("dataset", DATASETS), ("method", METHODS)):
         parser.add_argument(f"--{name}", nargs="+", choices=list(choices), default=list(choices), help=f"of {', '.join(choices)}")
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2], help="seeds (0 1 2)")
+    parser.add_argument("--number", nargs="+", type=int, default=[], help="of the experiment samples: only these numbers of samples")
     parser.add_argument("--trials", type=int, default=8, help="trials of each study (8)")
     parser.add_argument("--folds", type=int, default=1, help="folds of hidden cells in each trial (1)")
     parser.add_argument("--tuning-seconds", type=float, default=900, help="time for each study; what is finished by then counts (900)")

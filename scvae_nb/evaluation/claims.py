@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CLAIMS', 'Candidate', 'as_candidate', 'log_spread', 'variogram_quantities', 'qq_correlation',
            'distribution_quantities', 'association_score', 'anomaly_quantities', 'hide_samples', 'krige_hidden',
-           'held_out_scores', 'predictive_draws', 'interpolation_quantities', 'truth_quantities', 'describe_candidate',
-           'judge', 'Criterion', 'claims_table']
+           'held_out_scores', 'predictive_draws', 'hidden_quantities', 'interpolation_quantities', 'truth_quantities',
+           'describe_candidate', 'judge', 'Criterion', 'claims_table']
 
 # %% ../../nbs/evaluation/80_claims.ipynb #a9cda334
 import warnings
@@ -404,8 +404,53 @@ def _pooled(error):
     return float(np.sqrt(np.nanmean(error**2)))
 
 # %% ../../nbs/evaluation/80_claims.ipynb #a084abc8
+def hidden_quantities(candidate, survey, rows, hidden, association=None, signal=None, spread=None, kriging_speaks=False, n_draws=200, random_state=0):
+    """Kriging of denoised values, and the model's own prediction, against samples and cells that the candidate has not seen.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Of the survey with those cells missing.
+    survey : Survey
+        With all cells.
+    rows : array
+        Shape (n,), bool: samples that were hidden whole.
+    hidden : array
+        Shape (n, p), bool: all hidden cells, those of hidden samples among them.
+    association, signal
+        See `interpolation_quantities`.
+    spread : array, optional
+        Shape (p,): what errors are divided by; by default `log_spread(survey)`. Give that of the whole survey to compare parts of it.
+    kriging_speaks : bool
+        Kriging with its variance is the predictive distribution of a candidate that has none; meant for raw values.
+    n_draws, random_state : int
+        Predictive draws; seed.
+
+    Returns
+    -------
+    samples, cells : dict
+        Quantities of the hidden samples, and of cells that were hidden alone (empty if there are none).
+    """
+    spread = log_spread(survey) if spread is None else np.asarray(spread)
+    raw = np.log(survey.values.mask(survey.censored | survey.above_range).to_numpy())
+    kriged = krige_hidden(candidate.logarithms(), survey.coordinates, hidden, random_state=random_state)
+    found, alone = {"interpolation": _pooled(((kriged[0] - raw) / spread)[rows])}, hidden & ~rows[:, None] & ~np.isnan(raw)
+    if signal is not None:
+        found["interpolation_truth"] = _pooled(((kriged[0] - np.log(signal.to_numpy())) / spread)[rows])
+    score = association_score(np.log(survey.substituted(0.5).values)[rows], survey, association)
+    found["anomaly"] = float(roc_auc_score(_highest(score, 0.1), association_score(kriged[0][rows], survey, association)))
+    if candidate.result is not None:
+        found["direct"] = _pooled(((candidate.logarithms() - raw) / spread)[rows])
+    elif not kriging_speaks:
+        return found, {}
+    draws = predictive_draws(candidate, kriged, n_draws, random_state)
+    exact = _exact_log_scores(candidate, np.where(hidden, raw, np.nan), spread, random_state)
+    score_of = lambda part: held_out_scores((draws / spread)[:, part], (raw / spread)[part], None if exact is None else exact[part])
+    return found | score_of(hidden & rows[:, None] & ~np.isnan(raw)), score_of(alone) if alone.any() else {}
+
+# %% ../../nbs/evaluation/80_claims.ipynb #092dea8d
 def interpolation_quantities(method, survey, design="random", share=0.2, cells=0.0, spacing=None, association=None, signal=None, n_draws=200, random_state=0):
-    """Kriging of denoised values, and the model's own prediction, against samples and cells that were hidden: one fit.
+    """Hide samples and cells, fit, and score what was hidden: one fit; see `hidden_quantities`.
 
     Parameters
     ----------
@@ -430,22 +475,7 @@ def interpolation_quantities(method, survey, design="random", share=0.2, cells=0
     """
     seen, rows, hidden = hide_samples(survey, design, share, cells, spacing, random_state)
     candidate = as_candidate(seen, clone(method, safe=False).fit(seen).denoise())
-    spread, raw = log_spread(survey), np.log(survey.values.mask(survey.censored | survey.above_range).to_numpy())
-    kriged = krige_hidden(candidate.logarithms(), survey.coordinates, hidden, random_state=random_state)
-    found = {"interpolation": _pooled(((kriged[0] - raw) / spread)[rows])}
-    if signal is not None:
-        found["interpolation_truth"] = _pooled(((kriged[0] - np.log(signal.to_numpy())) / spread)[rows])
-    score = association_score(np.log(survey.substituted(0.5).values)[rows], survey, association)
-    found["anomaly"] = float(roc_auc_score(_highest(score, 0.1), association_score(kriged[0][rows], survey, association)))
-    alone = {}
-    if candidate.result is not None:
-        found["direct"] = _pooled(((candidate.logarithms() - raw) / spread)[rows])
-    if candidate.result is not None or type(method).__name__ == "Raw":
-        draws = predictive_draws(candidate, kriged, n_draws, random_state)
-        exact = _exact_log_scores(candidate, np.where(hidden, raw, np.nan), spread, random_state)
-        score_of = lambda part: held_out_scores((draws / spread)[:, part], (raw / spread)[part], None if exact is None else exact[part])
-        found |= score_of(hidden & rows[:, None] & ~np.isnan(raw))
-        alone = score_of(hidden & ~rows[:, None] & ~np.isnan(raw)) if cells else {}
+    found, alone = hidden_quantities(candidate, survey, rows, hidden, association, signal, None, type(method).__name__ == "Raw", n_draws, random_state)
     return {f"{name}_{design}": value for name, value in found.items()} | alone
 
 # %% ../../nbs/evaluation/80_claims.ipynb #3f8189a0
