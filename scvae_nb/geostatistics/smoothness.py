@@ -50,6 +50,18 @@ def _spread(blocks, most_sites):
     return blocks if several >= len(blocks) else [blocks[place] for place in np.linspace(0, len(blocks) - 1, several).astype(int)]
 
 
+def _likelihood_by_nugget(values, distances, range_, smoothness):
+    "Log likelihoods for every nugget share, shape (shares, L), of the values and distances of all blocks."
+    half_logarithm, quadratic, count = 0.0, 0.0, sum(map(len, values))
+    for own, distance in zip(values, distances):
+        eigenvalues, basis = np.linalg.eigh(matern(distance, range_, smoothness))
+        variance = (1 - _NUGGET_SHARES)[:, None] * np.maximum(eigenvalues, 0) + _NUGGET_SHARES[:, None]
+        half_logarithm = half_logarithm + 0.5 * np.log(variance).sum(axis=1, keepdims=True)
+        quadratic = quadratic + (1 / variance) @ (basis.T @ own)**2
+    sill = np.maximum(quadratic / count, np.finfo(float).tiny)
+    return -0.5 * count * (np.log(2 * np.pi * sill) + 1) - half_logarithm
+
+# %% ../../nbs/geostatistics/35_smoothness.ipynb #e27b0c85
 def smoothness_likelihood(values, coordinates, ranges, candidates=(0.5, 1.5), most_sites=_MOST_SITES):
     """Log likelihood of Matern models with nugget, the best over range, nugget and sill, for several smoothnesses.
 
@@ -85,21 +97,10 @@ def smoothness_likelihood(values, coordinates, ranges, candidates=(0.5, 1.5), mo
         raise SurveyError(f"values have shape {values.shape} with {np.size(values) - np.isfinite(values).sum()} cells that are not finite, for {len(coordinates)} sites; "
                           "expected finite values, a row per site and a column per variable.")
     blocks = _spread(contiguous_blocks(coordinates), most_sites)
-    values = values - values[np.concatenate(blocks)].mean(axis=0)
-    grid = np.stack([[_likelihood_by_nugget(values, coordinates, blocks, range_, candidate) for range_ in ranges] for candidate in candidates])
+    mean = values[np.concatenate(blocks)].mean(axis=0)
+    values, distances = [values[block] - mean for block in blocks], [squareform(pdist(coordinates[block])) for block in blocks]
+    grid = np.stack([[_likelihood_by_nugget(values, distances, range_, candidate) for range_ in ranges] for candidate in candidates])
     return grid.max(axis=(1, 2))
-
-
-def _likelihood_by_nugget(values, coordinates, blocks, range_, smoothness):
-    "Log likelihoods for every nugget share, shape (shares, L)."
-    half_logarithm, quadratic, count = 0.0, 0.0, sum(map(len, blocks))
-    for block in blocks:
-        eigenvalues, basis = np.linalg.eigh(matern(squareform(pdist(coordinates[block])), range_, smoothness))
-        variance = (1 - _NUGGET_SHARES)[:, None] * np.maximum(eigenvalues, 0) + _NUGGET_SHARES[:, None]
-        half_logarithm = half_logarithm + 0.5 * np.log(variance).sum(axis=1, keepdims=True)
-        quadratic = quadratic + (1 / variance) @ (basis.T @ values[block])**2
-    sill = np.maximum(quadratic / count, np.finfo(float).tiny)
-    return -0.5 * count * (np.log(2 * np.pi * sill) + 1) - half_logarithm
 
 # %% ../../nbs/geostatistics/35_smoothness.ipynb #3b6a0fbc
 def choose_smoothness(values, coordinates, ranges):

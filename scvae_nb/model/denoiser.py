@@ -258,15 +258,7 @@ def fit_model(model, survey):
     settings = training_settings(model, survey.n_samples)
     device = chosen_device(model.device)
     with isolated(model.random_state, device):
-        network = _build_network(model, values.shape[1])
-        data = _site_data(model, values, survey, 1, survey.spacing(), sides)
-        factor_start(network, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), survey.coordinates)
-        network.to(device)
-        data = data.to(device)
-        if model.spatial_prior == "gp":
-            if model.smoothness is None:
-                smoothness_start(network, data)
-            range_start(network, data)
+        network, data = _start(model, survey, values, sides, device)
         hidden = hold_out_cells(data.detected.cpu().numpy(), np.random.default_rng(model.random_state))
         hidden = torch.as_tensor(hidden, device=device)
         history, converged = train(network, data, hidden, settings)
@@ -279,6 +271,20 @@ def fit_model(model, survey):
     model.history_, model.converged_, model.refinement_ = history, converged, refinement
     model.measurement_ = learn_measurement(model, survey.duplicates)
     return model
+
+# %% ../../nbs/model/60_denoiser.ipynb #2ad85d8d
+def _start(model, survey, values, sides, device):
+    """A network where training begins, with its site data: linear paths, smoothness and ranges from the survey itself."""
+    network = _build_network(model, values.shape[1])
+    data = _site_data(model, values, survey, 1, survey.spacing(), sides)
+    factor_start(network, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), survey.coordinates)
+    network.to(device)
+    data = data.to(device)
+    if model.spatial_prior == "gp":
+        if model.smoothness is None:
+            smoothness_start(network, data)
+        range_start(network, data)
+    return network, data
 
 # %% ../../nbs/model/60_denoiser.ipynb #eb108649
 def _site_data(model, values, survey, multiple, spacing, sides=None):
