@@ -33,6 +33,11 @@ _GLUED_LIST = re.compile(r"^(?![-*>|#\s]|\d+\.\s|```).*\n(?:[-*]|\d+\.) ", re.MU
 _PLACE = re.compile(r"(?<![\w./~-])/(?:tmp|home|root|Users|var|opt|usr|mnt)/\w\S*")
 _RUN_TIME = re.compile(r"\*\*Run time:\*\* [^\n]*\b(?:seconds?|minutes?|hours?|s)\b")
 _FEWEST_LETTERS = 20  # of an alternative text: "a map" says nothing
+_RULES = {
+    "no `thead th {text-align: right}`; pandoc drops a table's own, and headings stand over the wrong columns":
+        re.compile(r"\.cell-output[^{}]* thead th\b[^{}]*\{[^{}]*text-align: right"),
+    "no `.cell-output > pre {white-space: pre-wrap}`; long printed lines are cut": re.compile(r"\.cell-output > pre\b[^{}]*\{[^{}]*white-space: pre-wrap"),
+}
 _TITLE_LINE = re.compile(r"#\s+\S|>\s+\S|-\s+\S.*:|\s*$")
 
 
@@ -165,12 +170,19 @@ def check_pages(processed, config, pages, sources):
 
 
 def check_settings(folder):
-    """Yield what _quarto.yml sets otherwise than the pages need it."""
+    """Yield what _quarto.yml and styles.css set otherwise than the pages need it."""
     settings = yaml.safe_load((folder / "_quarto.yml").read_text(encoding="utf-8"))
     if settings.get("format", {}).get("html", {}).get("html-math-method") != "mathml":
         yield "_quarto.yml: html-math-method is not mathml; every other way loads a script from a network to set formulas"
     if not settings.get("website", {}).get("navbar", {}).get("search"):
         yield "_quarto.yml: the navbar has no search"
+    html, sidebar = settings.get("format", {}).get("html", {}), settings.get("website", {}).get("sidebar", {})
+    if html.get("code-overflow") != "wrap" or "body-width" not in html.get("grid", {}):
+        yield "_quarto.yml: code-overflow is not wrap, or grid has no body-width; Quarto then cuts code after 84 characters"
+    if sidebar.get("collapse-level") != 1:
+        yield "_quarto.yml: the sidebar's collapse-level is not 1; every section then stands open"
+    style = (folder / "styles.css").read_text(encoding="utf-8") if (folder / "styles.css").is_file() else ""
+    yield from (f"styles.css: {fault}" for fault, rule in _RULES.items() if not rule.search(style))
     if settings.get("bibliography") != BIBLIOGRAPHY or not (folder / BIBLIOGRAPHY).is_file():
         yield f"_quarto.yml: the bibliography is {settings.get('bibliography')!r}; expected {BIBLIOGRAPHY!r}, and that file in nbs/"
 

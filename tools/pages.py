@@ -169,8 +169,8 @@ _FRAME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ margin: 0; font: 16px/1.5 "DejaVu Sans", sans-serif; color: #222 }}
 nav {{ float: left; width: 15em; padding: 1em; font-size: 13px }} nav a {{ display: block }} nav b {{ display: block; margin-top: .6em }}
-main {{ margin-left: 18em; max-width: 52em; padding: 1em }} img {{ max-width: 100% }}
-pre {{ background: #f4f4f4; padding: .6em; overflow-x: auto; font-size: 13px }} .output pre {{ background: none }}
+main {{ margin-left: 18em; max-width: 920px; padding: 1em }} img {{ max-width: 100% }}
+pre {{ background: #f4f4f4; padding: .6em; white-space: pre-wrap; overflow-x: auto; font-size: 13px }} .output pre {{ background: none }}
 table {{ border: 0; border-collapse: collapse; font-size: 14px; display: block; width: fit-content; max-width: 100%; overflow-x: auto }}
 td, th {{ padding: .2em .6em; border: 0; border-bottom: 1px solid #ddd }}
 blockquote {{ color: #666; margin-left: 0 }}

@@ -77,6 +77,7 @@ class Tools(unittest.TestCase):
         contents = ["index.ipynb", {"section": "survey", "contents": ["survey/10_doubling.ipynb"]}]
         (cls.sound / "nbs" / "sidebar.yml").write_text(json.dumps({"website": {"sidebar": {"contents": contents}}}))
         (cls.sound / "nbs" / "_quarto.yml").symlink_to("../_quarto.yml")
+        shutil.copy(ROOT / "nbs" / "styles.css", cls.sound / "nbs")
         (cls.sound / "nbs" / "references.bib").write_text("@book{krige1951, author = {Krige, D. G.}, title = {Mine valuation}, year = {1951}}\n")
         export = "from nbdev.export import nb_export; nb_export('nbs/survey/10_doubling.ipynb', lib_path='scvae_nb')"
         for step in (dict(program=export, tool=None), dict(tool="execute_notebooks"), dict(tool="build_readme")):
@@ -289,6 +290,23 @@ class Tools(unittest.TestCase):
             self.assertIn(words, sound)
             settings.write_text(sound.replace(words, instead))
             self.fails("check_site", saying=saying)
+
+    def test_check_site_widths_and_headings(self):
+        for name, words, instead, saying in (
+            ("_quarto.yml", "code-overflow: wrap", "code-overflow: scroll", "code-overflow is not wrap"),
+            ("_quarto.yml", "body-width: 920px", "margin-width: 250px", "grid has no body-width"),
+            ("_quarto.yml", "collapse-level: 1", "collapse-level: 2", "collapse-level is not 1"),
+            ("nbs/styles.css", "text-align: right", "text-align: left", "headings stand over the wrong columns"),
+            ("nbs/styles.css", "white-space: pre-wrap", "white-space: pre", "long printed lines are cut"),
+        ):
+            file = self.project / name
+            sound = file.read_text()
+            self.assertIn(words, sound)
+            file.write_text(sound.replace(words, instead))
+            self.fails("check_site", saying=saying)
+            file.write_text(sound)
+        (self.project / "nbs" / "styles.css").unlink()
+        self.fails("check_site", saying=["headings stand over", "long printed lines"])
 
     def test_check_site_keeps_pages(self):
         self.add_page("tutorials/10_page", ["#| echo: false\n#| fig-alt: \"A map of zinc: high along the river.\"\nsecret = 1",
