@@ -25,8 +25,6 @@ from .held_out import hide_blocks, hide_cells, without_cells
 from .objectives import cell_log_scores, closure_check, closure_excess
 from .scores import Layers, _fitted_row, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
 from ..geostatistics.kriging import automatic_variogram
-from ..model.posterior import draw_sites
-from ..model.results import _draws
 from ..survey.errors import SurveyError, SurveyWarning
 from ..survey.table import Survey
 
@@ -387,7 +385,7 @@ def predictive_draws(candidate, kriged, n_draws=200, random_state=0):
     if candidate.result is None:
         return _normal_draws(*kriged, n_draws)
     # site by site is many times faster than maps drawn jointly, and cells are scored one by one
-    return np.log(np.concatenate(list(_draws(candidate.result, draw_sites, n_draws, "observed", random_state)), axis=1))
+    return np.log(np.concatenate(list(candidate.result.draw_sites(n_draws, "observed", random_state)), axis=1))
 
 
 def _exact_log_scores(candidate, logarithms, spread, random_state):

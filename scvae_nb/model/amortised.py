@@ -139,6 +139,7 @@ def train_amortised(guide, data, hidden, settings):
         except FloatingPointError as error:
             trouble = f"training broke down in epoch {len(history) + 1} ({error}); the best state so far is kept. Try a lower learning_rate"
             history.append(dict(epoch=len(history) + 1, held_out=math.inf))
+            guide.load_state_dict(best)
     history = pd.DataFrame(history)
     return history, _conclude(guide, history, best, best_score, trouble)
 

@@ -6,22 +6,18 @@
 __all__ = ['predictive_log_density']
 
 # %% ../../nbs/model/52_density.ipynb #e69e1395
-import math
-
 import numpy as np
 import pandas as pd
 import torch
 
-from .likelihoods import observation_distribution
-from .module import decoder_draw
-from .training import isolated
+from .training import isolated, log_mean_density
 from ..survey.errors import SurveyError, name_rows
 
 # %% ../../nbs/model/52_density.ipynb #963d8779
 def _checked(result, values):
     """Values to score as floats (n, p), on the model's scale; NaN where there is nothing to score."""
-    if not result._transform.elementwise:
-        raise SurveyError(f"transform={result._transform.name!r} needs complete samples, so no single cell can have been missing; "
+    if not result.transform.elementwise:
+        raise SurveyError(f"transform={result.transform.name!r} needs complete samples, so no single cell can have been missing; "
                           "expected transform='log' or None. Fit a model with one of these.")
     frame = pd.DataFrame(values)
     if frame.shape != (len(result.index), len(result.elements)):
@@ -31,7 +27,16 @@ def _checked(result, values):
     if seen.any():
         raise SurveyError(f"{int(seen.sum())} of the values belong to cells that the model has seen, in {name_rows(result.index, seen.any(axis=1))}; "
                           "expected values of cells that were missing. Hide them first, see hide_cells.")
-    return result._scaler.transform(result._transform.forward(pd.DataFrame(array, columns=result.elements)))
+    return result.scaler.transform(result.transform.forward(pd.DataFrame(array, columns=result.elements)))
+
+# %% ../../nbs/model/52_density.ipynb #80660230
+@torch.no_grad()
+def _mixture_log_density(posterior, rows, weights, values):
+    """Log density (b, q) of values at a batch of sites, on the standardised scale: the mean of the densities under all draws of the weights."""
+    centre, root = posterior.moments(rows)
+    spatial = centre + torch.einsum("bij,dbj->dbi", root, torch.randn((len(weights["intercept"]), *centre.shape), device=rows.device))
+    value = torch.as_tensor(values, dtype=centre.dtype, device=rows.device)
+    return log_mean_density(posterior.guide, posterior.data, rows, spatial, value, weights).double().cpu().numpy()
 
 # %% ../../nbs/model/52_density.ipynb #80660231
 @torch.no_grad()
@@ -60,21 +65,15 @@ def predictive_log_density(result, values, n_draws=256, random_state=0):
     SurveyError
         If the model has seen one of the cells, or needs complete samples (log-ratios).
     """
-    posterior, truth = result._posterior, _checked(result, values)
-    generative, device = posterior.network.generative, posterior.data.values.device
+    posterior, truth = result.posterior, _checked(result, values)
+    device = posterior.data.values.device
     density = np.full(truth.shape, np.nan)
     asked = torch.as_tensor(np.flatnonzero(~np.isnan(truth).all(axis=1)), device=device)
     with isolated(random_state, device):
-        weights = posterior.network.sample_weights((n_draws,))
+        weights = posterior.guide.sample_weights((n_draws,))
         for rows in asked.split(posterior.batch_size):
-            centre, root = posterior.moments(rows)
-            spatial = centre + torch.einsum("bij,dbj->dbi", root, torch.randn((n_draws, *centre.shape), device=device))
-            expected = decoder_draw(posterior.network, posterior.data, rows, weights, spatial)[1]
-            reported = observation_distribution(generative.likelihood, expected, generative.noise_scale, generative.degrees_of_freedom)
             at = rows.cpu().numpy()
-            value = torch.as_tensor(np.nan_to_num(truth[at]), dtype=expected.dtype, device=device)
-            mixture = torch.logsumexp(reported.log_prob(value), 0) - math.log(n_draws)
-            density[at] = mixture.double().cpu().numpy()
+            density[at] = _mixture_log_density(posterior, rows, weights, np.nan_to_num(truth[at]))
     # from the standardised scale to the model's: densities shrink as the scale grows
-    density = np.where(np.isnan(truth), np.nan, density - np.log(result._scaler.scale))
+    density = np.where(np.isnan(truth), np.nan, density - np.log(result.scaler.scale))
     return pd.DataFrame(density, index=result.index, columns=list(result.elements))

@@ -104,18 +104,18 @@ _OFF = -5.0  # logarithm of the prior scale of the loadings of a latent that is 
 
 
 @torch.no_grad()
-def switch_off(network, off):
+def switch_off(guide, off):
     """Take spatial latents out of the decoder.
 
     Parameters
     ----------
-    network : InferenceNetwork
+    guide : Guide
         Changed in place.
     off : array of bool, shape (L,)
     """
-    off = torch.as_tensor(off, device=network.log_range.device)
-    network.mean["linear"][:, off] = 0.0
-    network.mean["hidden_weight"][:, off] = 0.0
+    off = torch.as_tensor(off, device=guide.mean["linear"].device)
+    guide.mean["linear"][:, off] = 0.0
+    guide.mean["hidden_weight"][:, off] = 0.0
     for name in ("linear", "hidden_weight"):
-        network.log_std[name][:, off] = _OFF
-    network.generative.log_prior_scale["linear"][:, off] = _OFF
+        guide.log_std[name][:, off] = _OFF
+    guide.generative.log_prior_scale["linear"][:, off] = _OFF
