@@ -21,12 +21,18 @@ _JITTER = 1e-6  # on a unit variance: co-located sites stay apart
 _CHUNK = 20_000  # sites handled at once: bounds memory at some hundreds of megabytes
 
 
+def _distances(first, second):
+    "Distances between places (..., 2) that broadcast against each other."
+    east, north = first[..., 0] - second[..., 0], first[..., 1] - second[..., 1]
+    return np.sqrt(east * east + north * north)
+
+
 def _conditional(places, ranks, before, range_, smoothness):
     "Regression of sites on their predecessors: weights (b, m), 0 where there is none, and residual variance (b,)."
     there = before >= 0
     near = places[before]
-    towards = matern(np.linalg.norm(near - places[ranks][:, None], axis=-1), range_, smoothness) * there
-    among = matern(np.linalg.norm(near[:, :, None] - near[:, None], axis=-1), range_, smoothness) * (there[:, :, None] & there[:, None])
+    towards = matern(_distances(near, places[ranks][:, None]), range_, smoothness) * there
+    among = matern(_distances(near[:, :, None], near[:, None]), range_, smoothness) * (there[:, :, None] & there[:, None])
     diagonal = np.arange(before.shape[1])
     among[:, diagonal, diagonal] = 1 + _JITTER
     weights = np.linalg.solve(among, towards[..., None])[..., 0]
