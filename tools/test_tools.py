@@ -118,6 +118,14 @@ class Tools(unittest.TestCase):
         self.passes("run_notebooks")
         self.fails("run_notebooks", "--slow", saying="1 passed, 1 failed")
 
+    def test_run_notebooks_names_the_slowest(self):
+        write_notebook(self.project / "nbs" / "survey" / "20_resting.ipynb", ["import time", "time.sleep(1.5)"])
+        output = self.passes("run_notebooks", "--slow", "--workers", "1")
+        begun, ranked = ([line for line in output.splitlines() if line.startswith(word)] for word in ("passed", "the slowest:"))
+        self.assertIn("survey/10_doubling.ipynb", begun[0])  # its slow cell says that it may take longest, and so it begins first
+        self.assertIn("survey/20_resting.ipynb", ranked[0])
+        self.assertEqual([len(begun), len(ranked)], [3, 3])
+
     def test_run_notebooks_meets_the_exported_module(self):
         self.module.write_text(self.module.read_text().replace("2 * x", "3 * x"))
         self.fails("run_notebooks", saying="1 passed, 1 failed")
