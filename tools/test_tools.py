@@ -228,6 +228,37 @@ class Tools(unittest.TestCase):
             "the package does not use fastcore",
         ])
 
+    def add_room(self, name, text):
+        """A room of the survey wing beside `doubling`, and its notebook."""
+        write_notebook(self.room.with_name(f"20_{name}.ipynb"), [f"#| default_exp survey.{name}"])
+        self.module.with_name(f"{name}.py").write_text(text)
+
+    def test_check_imports_circles(self):
+        self.add_room("halving", "from .doubling import double\n")
+        self.add_room("thirds", "import scvae_nb.survey.halving\n")
+        self.passes("check_imports")
+        self.module.write_text(self.module.read_text() + "def late():\n    from . import thirds\n    return thirds\n")
+        circle = " -> ".join(f"scvae_nb.survey.{name}" for name in ("doubling", "thirds", "halving", "doubling"))
+        self.fails("check_imports", saying=[f"in a circle: {circle}", "imports and rooms: 1 faults"])
+
+    def test_check_imports_private(self):
+        self.add_room("halving", "from . import doubling\nfrom .doubling import double\n_half = doubling.__name__\n")
+        self.passes("check_imports")
+        takes = "private name of another room"
+        for text in (
+            "from .doubling import _twice\n", "def late():\n    from scvae_nb.survey.doubling import _twice as twice\n",
+            "from . import doubling\ndoubling._twice(1)\n", "from . import doubling as other\nuse = other._twice\n",
+            "import scvae_nb.survey.doubling\nscvae_nb.survey.doubling._twice(1)\n",
+        ):
+            self.add_room("halving", text)
+            self.fails("check_imports", saying=["survey/halving.py", f"uses scvae_nb.survey.doubling._twice, a {takes}", "imports and rooms: 1 faults"])
+
+    def test_check_imports_private_on_pages(self):
+        write_notebook(self.room, [*SOUND, "from scvae_nb.survey.doubling import _twice"])  # its own room: tests may look inside
+        self.passes("check_imports")
+        self.add_page("tutorials/10_page", ["from scvae_nb.survey.doubling import _twice"])
+        self.fails("check_imports", saying="nbs/tutorials/10_page.ipynb: uses scvae_nb.survey.doubling._twice")
+
     def test_check_imports_front_door(self):
         front = self.project / "scvae_nb" / "__init__.py"
         front.write_text("import torch\n__all__ = ['nobody']\n")
