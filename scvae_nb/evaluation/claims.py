@@ -23,7 +23,7 @@ from .calibration import central_interval, crps_from_draws, interval_coverage, l
 from .cell_predictors import krige_cells
 from .held_out import hide_blocks, hide_cells, without_cells
 from .objectives import cell_log_scores, closure_check, closure_excess
-from .scores import Layers, _fitted_row, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
+from .scores import Layers, fitted_parameters, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
 from ..geostatistics.kriging import automatic_variogram
 from ..model.posterior import draw_sites
 from ..model.results import _draws
@@ -108,7 +108,7 @@ _PARAMETERS = ["nugget", "partial_sill"]
 
 def _fitted(curves):
     "Parameters fitted to the mean of the draws, a row per element."
-    return pd.DataFrame({element: _fitted_row(mean_of_draws(curves[element])) for element in curves.columns.unique("element")}).T.infer_objects()
+    return pd.DataFrame({element: fitted_parameters(mean_of_draws(curves[element])) for element in curves.columns.unique("element")}).T.infer_objects()
 
 
 def variogram_quantities(candidate, truth=None, max_lag=None, n_draws=5, max_samples=1500, random_state=0):

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
 
-from .held_out import _folds, known_truth
+from .held_out import hidden_folds, known_truth
 from .scores import works_on_logs
 from ..geostatistics.variograms import experimental_variogram, fit_variogram, variogram_samples
 from ..model.density import predictive_log_density
@@ -355,7 +355,7 @@ def objective_steps(method, survey, objective="held_out", n_folds=3, share=0.1, 
     if objective not in OBJECTIVES:
         raise SurveyError(f"objective={objective!r} is not known; expected one of {', '.join(map(repr, OBJECTIVES))}.")
     for seed in range(random_state, random_state + n_seeds):
-        whole = [(survey, None)] if objective == "geostatistical" else _folds(survey, "cells", n_folds, share, None, random_state)
+        whole = [(survey, None)] if objective == "geostatistical" else hidden_folds(survey, "cells", n_folds, share, None, random_state)
         for fold, (seen, hidden) in enumerate(whole):
             start = time.perf_counter()
             result, converged = _fit(_seeded(method, seed), seen)

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from .held_out import _folds
+from .held_out import hidden_folds
 from .objectives import OBJECTIVES, TOLERANCE, objective_steps, summarise_steps
 from .studies import (NumberedSampler, best_trial, count_trials, describe_storage, give_up_lost, open_storage, open_study, study_identity,
                                          trial_excess, trials_table, try_again, worker_mark)
@@ -295,7 +295,7 @@ def _objective_settings(objective, n_folds, share, n_seeds, random_state, model,
         if model.transform_name not in ("log", None):
             raise SurveyError(f"objective='held_out' hides single cells, and transform={model.transform_name!r} needs complete samples; expected transform='log' or None. "
                               "Or tune with objective='geostatistical', knowing that it can be gamed.")
-        for _ in _folds(survey, "cells", n_folds, share, None, random_state):
+        for _ in hidden_folds(survey, "cells", n_folds, share, None, random_state):
             pass
     return dict(objective=objective, n_folds=n_folds, share=share, n_seeds=n_seeds, random_state=random_state)
 

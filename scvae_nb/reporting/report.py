@@ -15,7 +15,8 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
-from .plots import (format_number, map_unit, picture_bytes, plot_closure, plot_distribution,
+from .figures import format_number, picture_bytes
+from .plots import (map_unit, plot_closure, plot_distribution,
                                       plot_map, plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
 
 # %% ../../nbs/reporting/20_report.ipynb #7f1d6a62
