@@ -7,7 +7,7 @@
 - no circle of imports among the rooms of a wing, imports inside functions included;
 - names with a leading underscore stay in their room: no other room, page or benchmark takes them;
 - every room is exported by its own notebook: `nbs/<wing>/NN_<room>.ipynb` gives `scvae_nb/<wing>/<room>.py`;
-- `import scvae_nb` loads neither torch nor pyro, and every public name can be had.
+- `import scvae_nb` loads neither torch nor pyro, every public name can be had, and type checkers are told of the same names.
 """
 import ast
 import json
@@ -187,8 +187,22 @@ def check_rooms():
             yield f"{path.relative_to(ROOT)}: no notebook exports it"
 
 
+def check_told():
+    """Yield a line for each public name that scvae_nb/__init__.py gives to users and to type checkers from different rooms."""
+    loaded, told = {}, {}
+    for statement in ast.parse((ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_homes":
+            loaded = ast.literal_eval(statement.value)
+        elif isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
+            told |= {alias.name: line.module for line in statement.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    for name in sorted(loaded.keys() | told.keys()):
+        if loaded.get(name) != told.get(name):
+            yield f"{PACKAGE}.{name} is loaded from {loaded.get(name)}, and type checkers are told {told.get(name)}"
+
+
 def check_front_door():
     """Yield a line for each public name that cannot be had, and for heavy packages loaded too early."""
+    yield from check_told()
     run = subprocess.run([sys.executable, "-c", _LAZY], cwd=ROOT, capture_output=True, text=True)
     yield from run.stdout.splitlines()
     if run.returncode:

@@ -2,11 +2,11 @@
 
     python tools/check_site.py [--keep FOLDER] [--workers 2]
 
-It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text,
-references and citations that lead nowhere, formulas that cannot be set or stay TeX, whatever a page would load from a network,
-pages above 3 MB, tutorials and explanations that do not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
-that should show something and have no saved output, saved errors, and outputs that name places of one machine.
-Quarto itself only warns about a broken link, and exits 0. With --keep the pages stay in a folder, to be looked at.
+It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text, references and citations that
+lead nowhere, formulas that cannot be set or stay TeX, whatever a page would load from a network, pages above 3 MB, tutorials and explanations that do
+not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells that should show something and
+have no saved output, saved errors, and outputs that name places of one machine. Quarto itself only warns about a broken link, and exits 0. With --keep
+the pages stay in a folder, to be looked at.
 """
 import argparse
 import ast

@@ -15,12 +15,12 @@ import unittest
 import unittest.mock
 from pathlib import Path
 
-import execnb.shell
+import execnb.shell  # noqa: F401  (these are for the forks)
 import nbdev.processors
 import nbdev.quarto
 import nbdev.serve
-import nbdev.test
-import pypandoc
+import nbdev.test  # noqa: F401
+import pypandoc  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = "# Doubling\n> Twice as much of a thing."
@@ -264,6 +264,15 @@ class Tools(unittest.TestCase):
         front.write_text("import torch\n__all__ = ['nobody']\n")
         self.fails("check_imports", saying=["import scvae_nb loads torch", "scvae_nb.nobody cannot be had"])
 
+    def test_check_imports_told(self):
+        front = self.project / "scvae_nb" / "__init__.py"
+        text = '__all__ = []\nTYPE_CHECKING = False\n_homes = {"double": "survey.doubling"}\nif TYPE_CHECKING:\n    from .survey.doubling import double\n'
+        front.write_text(text)
+        self.passes("check_imports")
+        front.write_text(text.replace("import double", "import halve"))
+        self.fails("check_imports", saying=["double is loaded from survey.doubling, and type checkers are told None",
+                                            "halve is loaded from None, and type checkers are told survey.doubling"])
+
     def test_check_imports_rooms(self):
         self.room.rename(self.room.with_name("10_halving.ipynb"))
         self.fails("check_imports", saying="exports survey.doubling, and by its name should export survey.halving")
@@ -334,7 +343,8 @@ class Tools(unittest.TestCase):
         def html(text):
             return {2: [{"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}]}
 
-        self.add_page("tutorials/10_page", ["draw = 1", "See $\\frac{1}{2}$."], html('<code>$x$</code> costs 5 $, here 6 $ <a href="https://example.com">there</a>'))
+        self.add_page("tutorials/10_page", ["draw = 1", "See $\\frac{1}{2}$."],
+                      html('<code>$x$</code> costs 5 $, here 6 $ <a href="https://example.com">there</a>'))
         self.passes("check_site", *IN_ONE_PROCESS)
         loading = '<script src="https://example.com/plot.js"></script><img src="//example.com/a.png" alt="a">'
         self.add_page("tutorials/20_loading", ["draw = 1"], html(loading))

@@ -14,7 +14,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument, ForceOption,
+from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
+                                  ForceOption,
                                   LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
                                   StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option, model_panel,
                                   split_duplicates, split_limits, split_names, split_units)

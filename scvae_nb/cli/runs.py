@@ -35,6 +35,11 @@ def _say_warning(message, category, filename, lineno, file=None, line=None) -> N
 _keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet", "duplicates")
 
 
+def _keyword_as_option(message: str, name: str, option: str) -> str:
+    message = re.sub(rf"\b{name}=\[([^\]]*)\]", lambda found: f"{option} " + re.sub(r"['\" ]", "", found[1]), message)
+    return re.sub(rf"\b{name}=([\"'])(.*?)\1", lambda found: f"{option} {found[2]}", message)
+
+
 def as_options(message: str) -> str:
     """A message of the Python library in the words of the command line: `to_crs="EPSG:32635"` is `--to-crs EPSG:32635`."""
     for keyword in ("negative_censored", "allow_negative"):
@@ -43,10 +48,7 @@ def as_options(message: str) -> str:
     message = re.sub(r"detection_limits=\{'([^']*)': \.\.\.\}", r"--detection-limits \1=...", message)
     message = re.sub(r"duplicates=\(table, '([^']*)'\)", "--duplicates OTHER:COLUMN", message)
     for name in _keywords:
-        option = "--" + name.replace("_", "-")
-        message = re.sub(rf"\b{name}=\[([^\]]*)\]",
-                         lambda found, option=option: f"{option} " + re.sub(r"['\" ]", "", found[1]), message)
-        message = re.sub(rf"\b{name}=([\"'])(.*?)\1", lambda found, option=option: f"{option} {found[2]}", message)
+        message = _keyword_as_option(message, name, "--" + name.replace("_", "-"))
     return message
 
 

@@ -22,7 +22,7 @@ from ..geostatistics.kriging import (automatic_variogram, cokriging_filter, fit_
 from ..geostatistics.neighbours import nearest_neighbours
 from ..model.coregionalised_gp import fit_coregionalised_gp
 from ..model.denoiser import SCVAE
-from ..survey.errors import SurveyError, SurveyWarning
+from ..survey.errors import SurveyWarning
 from ..survey.transforms import make_transform
 
 # %% ../../nbs/evaluation/30_baselines.ipynb #acd1edd8
@@ -72,7 +72,9 @@ class _Baseline(BaseEstimator):
         survey.check(min_samples=10)
         values, centre, spread = standardised_logarithms(survey)
         estimate, variance, self.settings_ = self._estimate(values, survey.coordinates)
-        frame = lambda array: pd.DataFrame(array, index=survey.index, columns=survey.elements)
+        def frame(array):
+            return pd.DataFrame(array, index=survey.index, columns=survey.elements)
+
         deviation = None if variance is None else frame(np.sqrt(variance) * spread)
         self.estimate_ = Estimate(frame(np.exp(estimate * spread + centre)), deviation)
         return self
@@ -112,7 +114,9 @@ class Raw(_Baseline):
 def _n_components(values, random_state, n_shuffles=20):
     "Components by parallel analysis: eigenvalues above the 95 % quantile of shuffled columns; at least one."
     generator = np.random.default_rng(random_state)
-    eigenvalues = lambda array: np.linalg.eigvalsh(np.atleast_2d(np.cov(array.T, bias=True)))[::-1]
+    def eigenvalues(array):
+        return np.linalg.eigvalsh(np.atleast_2d(np.cov(array.T, bias=True)))[::-1]
+
     shuffled = np.array([eigenvalues(generator.permuted(values, axis=0)) for _ in range(n_shuffles)])
     above = eigenvalues(values) > np.quantile(shuffled, 0.95, axis=0)
     return max(1, int(np.argmin(np.append(above, False))))

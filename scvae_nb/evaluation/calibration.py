@@ -59,7 +59,8 @@ def score_in_batches(score, draws, truth, n_results=None):
         batch = flat[:, cells].astype(float)
         broken = ~np.isfinite(batch).all(axis=0)
         if broken.any():
-            raise SurveyError(f"draws are missing or infinite in {int(broken.sum())} cells whose truth is known (the first: {_name_cell(truth, cells[broken][0])}); "
+            raise SurveyError(f"draws are missing or infinite in {int(broken.sum())} cells whose truth is known (the first: "
+                              f"{_name_cell(truth, cells[broken][0])}); "
                               "expected finite draws. Set the truth of cells that were not predicted to NaN.")
         scores[:, cells] = score(batch, values.ravel()[cells])
     return scores.reshape(-1, *values.shape) if n_results else scores.reshape(values.shape)

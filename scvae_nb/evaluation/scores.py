@@ -297,8 +297,8 @@ class Evaluation:
     """Tables on what denoising did to a survey; made by `evaluate`.
 
     Attributes: `variograms` and `distribution`, rows (element, layer); `uncertainty`, a row per element; `closure`,
-    a Series; `books`, rows (element, lag), as from `closure_by_lag`; `changes`, the values changed most; `n_large_changes`, how many values moved by more than three standard
-    deviations of measurement; `curves`, experimental variograms as from `layer_variograms`; `layers`, a `Layers`.
+    a Series; `books`, rows (element, lag), as from `closure_by_lag`; `changes`, the values changed most; `n_large_changes`, how many values moved by
+    more than three standard deviations of measurement; `curves`, experimental variograms as from `layer_variograms`; `layers`, a `Layers`.
     """
 
     variograms: pd.DataFrame

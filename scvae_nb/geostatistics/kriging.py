@@ -201,7 +201,7 @@ def cross_variograms(values, coordinates, n_lags=20, max_lag=None, max_samples=3
     found = lag_pairs(coordinates, n_lags, max_lag, max_samples, random_state)
     values = values[found.rows]
     lags, counts, matrices = [], [], []
-    for start, stop in zip(found.starts[:-1], found.starts[1:]):
+    for start, stop in zip(found.starts[:-1], found.starts[1:], strict=True):
         difference = values[found.first[start:stop]] - values[found.second[start:stop]]
         there = np.isfinite(difference).astype(float)
         difference = np.nan_to_num(difference)

@@ -91,7 +91,7 @@ def _experimental(values, pairs, estimator):
     differences = np.abs(values[pairs.first] - values[pairs.second])
     there = ~np.isnan(differences)
     rows = []
-    for start, stop in zip(pairs.starts[:-1], pairs.starts[1:]):
+    for start, stop in zip(pairs.starts[:-1], pairs.starts[1:], strict=True):
         used = there[start:stop]
         distance, difference = pairs.distance[start:stop][used], differences[start:stop][used]
         empty = not len(distance)
@@ -219,7 +219,9 @@ def _linear_part(shape, range_, lag, semivariance, root_weight):
 
 def _fit_shape(shape, lag, semivariance, root_weight, shortest, longest):
     "Best range, nugget, partial sill and residual of one shape."
-    residual = lambda log_range: _linear_part(shape, np.exp(log_range), lag, semivariance, root_weight)[2]
+    def residual(log_range):
+        return _linear_part(shape, np.exp(log_range), lag, semivariance, root_weight)[2]
+
     grid = np.log(np.geomspace(shortest, longest, 25))
     best = int(np.argmin([residual(log_range) for log_range in grid]))
     inner = minimize_scalar(residual, bounds=(grid[max(best - 1, 0)], grid[min(best + 1, 24)]), method="bounded",

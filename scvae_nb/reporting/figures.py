@@ -24,19 +24,20 @@ class Picture(Figure):
         return picture_bytes(self, dpi=96)
 
 # %% ../../nbs/reporting/05_figures.ipynb #f1446bea
-def picture_bytes(figure: Picture, dpi: int = 110) -> bytes:
-    """PNG of a figure made here, with a palette of 256 colours: a third of the size, and it looks the same."""
+def picture_bytes(figure: Figure, dpi: int = 110) -> bytes:
+    """PNG of a figure, with a palette of 256 colours: a third of the size, and it looks the same."""
     from PIL import Image
 
     figure.set_dpi(dpi)
-    figure.canvas.draw()
-    image = Image.frombuffer("RGBA", figure.canvas.get_width_height(), figure.canvas.buffer_rgba())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
     data = io.BytesIO()
     image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="png")
     return data.getvalue()
 
 
-def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def new_figure(width: float, height: float, layout="constrained") -> Figure:
     """An empty figure on white paper, its size in inches; without a layout, margins are the caller's."""
     figure = Picture(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)

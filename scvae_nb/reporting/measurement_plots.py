@@ -70,7 +70,7 @@ def _draw_pairs(axes, first, second, precisions):
     low, high = min(first.min(), second.min()) / 1.15, max(first.max(), second.max()) * 1.15
     ends = np.array([low, high])
     axes.plot(ends, ends, color=ink_colour, linewidth=0.9)
-    for percent, dashes in zip(precisions, [(6, 2), (3, 2), (1, 2), (1, 4)]):
+    for percent, dashes in zip(precisions, [(6, 2), (3, 2), (1, 2), (1, 4)], strict=False):
         factor = (1 + percent / 200) / (1 - percent / 200)
         for slope in (factor, 1 / factor):
             axes.plot(ends, slope * ends, color=pair_colours["line"], linewidth=0.9, dashes=dashes, label=f"{percent:g} % apart" if slope > 1 else None)
@@ -257,13 +257,14 @@ def plot_control_chart(values, element, order=None, censored=None, unit=None):
         warnings.simplefilter("ignore", SurveyWarning)   # an error says it below
         row = standard_precision(column.to_frame(), order, mask[:, None]).iloc[0]
     if np.isnan(row["deviation"]):
-        raise SurveyError(f"Column {element!r} gives no control limits: {row['analyses']:.0f} of {len(column)} results are measured; expected 10 or more, most of "
-                          "which differ.")
+        raise SurveyError(f"Column {element!r} gives no control limits: {row['analyses']:.0f} of {len(column)} results are measured; expected 10 or more, "
+                          "most of which differ.")
     when = np.arange(1, len(column) + 1) if order is None else np.asarray(order, dtype=float)
     results = column.to_numpy(dtype=float)
     figure = new_figure(9.2, 3.4)
     axes = figure.subplots()
-    title = f"{element}: {row['relative_percent']:.2g} % relative standard deviation, drift {100 * row['drift'] / row['centre']:+.2g} % (p = {row['drift_p']:.2g})"
+    drift = f"drift {100 * row['drift'] / row['centre']:+.2g} % (p = {row['drift_p']:.2g})"
+    title = f"{element}: {row['relative_percent']:.2g} % relative standard deviation, {drift}"
     title = title.replace("drift -", "drift −")
     dress_axes(axes, title, "analysis" if order is None else "laboratory number", f"result{_unit_text(element, unit)}")
     _draw_limits(axes, row)

@@ -13,7 +13,6 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.spatial import cKDTree
 from scipy.stats import norm
@@ -207,7 +206,7 @@ def _bar_axes(figure, panels):
 
 def _class_bar(figure, drawn, panels, limits, percent, label: str) -> None:
     bar = figure.colorbar(drawn, cax=_bar_axes(figure, panels), orientation="horizontal", spacing="uniform", ticks=limits)
-    bar.set_ticklabels([f"{format_number(limit)}\n{share:g} %" for limit, share in zip(limits, percent)])
+    bar.set_ticklabels([f"{format_number(limit)}\n{share:g} %" for limit, share in zip(limits, percent, strict=True)])
     bar.ax.tick_params(labelsize=7.5, length=0)
     # the last label would run into the first of the bar beside it
     bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")
@@ -246,7 +245,7 @@ def plot_map(result, element: str, scores=None) -> Figure:
     limits, percent = percentile_classes(observed)
     colours, scale = _class_colours(limits)
     figure, panels, xy, width = _map_panels(survey)
-    for panel, title in zip(panels, ["Observed", "Denoised", "Signal (nugget filtered)", "Uncertainty of denoised"]):
+    for panel, title in zip(panels, ["Observed", "Denoised", "Signal (nugget filtered)", "Uncertainty of denoised"], strict=True):
         panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=ink_colour)
     area = _marker_area(survey.coordinates, width * 72)
     style = {"cmap": colours, "norm": scale}
@@ -357,7 +356,7 @@ def plot_closure(result, scores=None, elements=None) -> Figure:
     rows = -(-len(chosen) // columns)
     figure = new_figure(max(2.6 * columns + 0.4, 5.4), 1.75 * rows + 1.1)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for panel, element in zip(panels, chosen):
+    for panel, element in zip(panels, chosen, strict=False):
         dress_axes(panel, f"{short_names(result.survey)[element]}  {ratios[element]:.2f}")
         _draw_books(panel, books.loc[element], divisor)
     for panel in panels[len(chosen):]:

@@ -23,7 +23,7 @@ _KINDS = (  # state, feasible; name, colour, marker, filled
 
 def _upper_limit(values):
     "Top of the picture: a few terrible trials must not flatten the others."
-    low, quarter, median = np.nanmin(values), *np.nanpercentile(values, [25, 50])
+    low, (quarter, median) = np.nanmin(values), np.nanpercentile(values, [25, 50])
     return min(np.nanmax(values), median + 5 * max(median - quarter, 0.1 * (median - low)))
 
 
@@ -56,7 +56,8 @@ def _draw_progress(axes, table, label):
 def _draw_importance(axes, study, completed):
     "Share of each parameter, the most important on top."
     if completed < _LEAST_FOR_IMPORTANCE:
-        axes.text(0.5, 0.5, f"{completed} completed trials are too few to tell;\nat least {_LEAST_FOR_IMPORTANCE} are needed, better 50", ha="center", va="center",
+        axes.text(0.5, 0.5, f"{completed} completed trials are too few to tell;\nat least {_LEAST_FOR_IMPORTANCE} are needed, better 50", ha="center",
+                  va="center",
                   transform=axes.transAxes, fontsize=8, color=ink_colour)
         axes.set(xticks=[], yticks=[])
         dress_axes(axes, "Importance of the parameters")
@@ -81,7 +82,8 @@ def plot_tuning(tuning):
     Returns
     -------
     matplotlib.figure.Figure
-        Left the value of every trial (smaller is better) and the best so far that meets the constraint; right the share of each parameter, from ten completed trials on.
+        Left the value of every trial (smaller is better) and the best so far that meets the constraint; right the share of each parameter, from ten
+        completed trials on.
 
     Raises
     ------
