@@ -126,7 +126,7 @@ def vecchia_factor(coordinates, range_, smoothness=1.5, n_predecessors=30, order
 # %% ../../nbs/geostatistics/25_vecchia.ipynb #dcf160f8
 def _colour_all(factors, white):
     "Fields (n, L, k) from white noise (L, n, k)."
-    return np.stack([factor.colour(noise) for factor, noise in zip(factors, white)], axis=1)
+    return np.stack([factor.colour(noise) for factor, noise in zip(factors, white, strict=True)], axis=1)
 
 
 def _gather_all(factors, values):
@@ -136,7 +136,9 @@ def _gather_all(factors, values):
 
 def _conjugate_gradients(apply, right, start, tolerance, max_steps):
     "Solve apply(x) = right for every column of the last axis at once; stops when the worst has converged."
-    dot = lambda a, b: (a * b).sum(axis=(0, 1))
+    def dot(a, b):
+        return (a * b).sum(axis=(0, 1))
+
     x = start.copy()
     residual = right - apply(x) if x.any() else right.copy()
     direction, size, target = residual.copy(), dot(residual, residual), tolerance**2 * dot(right, right)
@@ -213,7 +215,9 @@ def field_posterior(factors, information, right, n_draws=0, generator=None, star
     """
     n, n_fields = right.shape
     information = np.asarray(information, dtype=float)
-    apply = lambda white: white + _gather_all(factors, information @ _colour_all(factors, white))
+    def apply(white):
+        return white + _gather_all(factors, information @ _colour_all(factors, white))
+
     target, noise = right[..., None], 0.0
     if n_draws:
         root = _matrix_root(information)
