@@ -96,7 +96,7 @@ class CokrigedPosterior:
     mean: torch.Tensor = None
 
     def __post_init__(self):
-        precise = torch.float64 if len(self.data) <= FINE else torch.float32
+        precise = torch.float64 if self.mean is not None and len(self.data) <= FINE else torch.float32
         self.on = torch.as_tensor(latents_on(self.guide), device=self.right.device)
         self.root = information_root(self.information[:, self.on][:, :, self.on].to(precise))
         self.known = self.right[:, self.on].to(precise)
