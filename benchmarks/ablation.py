@@ -50,8 +50,8 @@ def fitted(survey, fit, seed):
         infer(guide, data, replace(settings, max_epochs=epochs), False)
         return infer(guide, data, settings, True)
 
-    infer, started = denoiser._infer, time.perf_counter()
-    with mock.patch.object(denoiser, "_infer", trained_first if fit == "trained_first" else infer):
+    infer, started = denoiser.infer, time.perf_counter()
+    with mock.patch.object(denoiser, "infer", trained_first if fit == "trained_first" else infer):
         model = SCVAE(random_state=seed, progress=False, device="cpu", inference="amortised" if fit == "amortised" else "refined").fit(survey)
     return model, time.perf_counter() - started
 
@@ -120,7 +120,7 @@ def choose(options):
         sizes = options.n if case == "twin" else [0]
         seeds = options.seed if case == "twin" else options.seed[:1]
         for size, seed, design, fit in product(sizes, seeds, CASES[case], options.fit):
-            key = dict(zip(KEY, (case, design, size, seed, fit)))
+            key = dict(zip(KEY, (case, design, size, seed, fit), strict=True))
             if (options.design is None or design in options.design) and (options.redo or tuple(map(str, key.values())) not in there):
                 yield key
 

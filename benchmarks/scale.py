@@ -180,7 +180,7 @@ def main(arguments):
     machine = describe_machine(workers=1)
     done = pd.read_csv(options.results) if options.results.exists() else pd.DataFrame(columns=[*KEY, "status"])
     for n_samples in options.sites:
-        key = dict(zip(KEY, (options.device, options.threads, n_samples)))
+        key = dict(zip(KEY, (options.device, options.threads, n_samples), strict=True))
         if not options.redo and (done[KEY] == pd.Series(key)).all(axis=1).any():
             print(f"{n_samples:,} sites: in the results")
             continue

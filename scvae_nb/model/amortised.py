@@ -87,9 +87,10 @@ def _watch(guide, training, values, hidden, settings):
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         rows = hidden.any(1).nonzero()[:, 0]
-        mean, variance = (torch.cat(part) for part in zip(*(guide.moments(training, part) for part in rows.split(4096)))) if len(rows) else (None, None)
         scores = np.zeros(1)
-        if mean is not None:
+        if len(rows):
+            moments = [guide.moments(training, part) for part in rows.split(4096)]
+            mean, variance = (torch.cat(part) for part in zip(*moments, strict=True))
             spatial = mean + variance.sqrt() * torch.randn((_SCORE_DRAWS, *mean.shape), device=device)
             scores = hidden_scores(guide, training, rows, spatial, values, hidden)
         terms = bound_terms(guide, training, torch.arange(min(len(training), settings.batch_size), device=device))
@@ -218,7 +219,8 @@ def teach_encoder(guide, data, draws):
     Papamakarios & Murray (2016), Fast epsilon-free inference of simulation models with Bayesian conditional density estimation, NIPS 29.
     """
     on = torch.as_tensor(latents_on(guide), device=draws.device)
-    chosen = lambda count: draws[torch.randint(len(draws), (count,), device=draws.device)]
+    def chosen(count):
+        return draws[torch.randint(len(draws), (count,), device=draws.device)]
     spatial = chosen(8 * _LESSON_SITES)
     values, _ = simulated_samples(guide, data, spatial)
     _start_lessons(guide, values, spatial, on)
@@ -253,9 +255,9 @@ def amortised_posterior(guide, data, taught):
     if not guide.prior.tells_microscale:
         return SitewisePosterior(guide, data)
     if not taught:
-        mean, variance = (torch.cat(part) for part in zip(*(guide.encode(data, rows) for rows in data.rows.split(4096))))
+        mean, variance = (torch.cat(part) for part in zip(*(guide.encode(data, rows) for rows in data.rows.split(4096)), strict=True))
         return CokrigedPosterior(guide, data, torch.diag_embed(1 / variance), mean / variance)
     at, weights = encoded_latents(guide, data).clamp(-5.0, 5.0), guide.mean_weights()
     at[:, [latent for latent in range(at.shape[1]) if latent not in latents_on(guide)]] = 0.0
     said = [linearise(guide.generative, data, rows, at[rows], weights) for rows in data.rows.split(4096)]
-    return CokrigedPosterior(guide, data, *(torch.cat(part) for part in zip(*said)))
+    return CokrigedPosterior(guide, data, *(torch.cat(part) for part in zip(*said, strict=True)))

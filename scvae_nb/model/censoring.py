@@ -130,7 +130,7 @@ class ReportedValues(TorchDistribution):
         u = (self.location - value)[limited] * self.side[limited] / self.scale.expand(self.location.shape)[limited]
         return self.values.log_prob(value).masked_scatter(limited, log_cumulative(u, self.degrees))
 
-    def sample(self, sample_shape=torch.Size()):
+    def sample(self, sample_shape=()):
         """Values, as they would be reported without limits."""
         return self.values.sample(sample_shape)
 

@@ -48,7 +48,8 @@ def cokrige(places, near_places, root, right, ranges, smoothness):
     covariance : torch.Tensor, shape (b, L, L)
     """
     to_site, between = neighbourhood_distances(places, near_places)
-    correlation = lambda distance: matern_correlation(distance.to(right.dtype)[..., None] / ranges, smoothness)
+    def correlation(distance):
+        return matern_correlation(distance.to(right.dtype)[..., None] / ranges, smoothness)
     among, towards = correlation(between), correlation(to_site)  # (b, k, k, L), (b, k, L)
     middle = torch.einsum("balm,bacl,bcln->bamcn", root, among, root).flatten(3, 4).flatten(1, 2)
     middle.diagonal(dim1=-2, dim2=-1).add_(1.0)
@@ -97,7 +98,7 @@ class CokrigedPosterior:
     data: object
     information: torch.Tensor
     right: torch.Tensor
-    mean: torch.Tensor = None
+    mean: object = None
 
     def __post_init__(self):
         precise = torch.float64 if self.mean is not None and len(self.data) <= FINE else torch.float32
@@ -124,7 +125,8 @@ class CokrigedPosterior:
         """Joint draws of the latents at all sites, ndarray (n_draws, n, L): exact for the linearised decoder; from the prior for latents that are off."""
         places, on = self.data.places.double().cpu().numpy(), self.on.cpu().numpy()
         factors = spatial_factors(self.guide, places, site_order(places, fine=len(places) <= FINE))
-        array = lambda tensor: np.ascontiguousarray(tensor.double().cpu().numpy())
+        def array(tensor):
+            return np.ascontiguousarray(tensor.double().cpu().numpy())
         drawn = np.zeros((n_draws, *self.right.shape))
         information = array(self.information[:, self.on][:, :, self.on])
         drawn[..., on] = field_posterior(list(factors.values()), information, array(self.known), n_draws, generator, tolerance=_DRAW_TOLERANCE).draws
@@ -147,5 +149,5 @@ class SitewisePosterior:
     def draws(self, n_draws, generator):
         """Draws of the latents at all sites, ndarray (n_draws, n, L)."""
         parts = [self.moments(rows) for rows in self.data.rows.split(4096)]
-        mean, factor = (torch.cat(part).double().cpu().numpy() for part in zip(*parts))
+        mean, factor = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
         return mean + np.diagonal(factor, axis1=1, axis2=2) * generator.standard_normal((n_draws, *mean.shape))

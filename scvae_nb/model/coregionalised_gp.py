@@ -119,7 +119,7 @@ def _predict(model, places, batch_size=2000):
     model.eval()
     with torch.no_grad():
         parts = [_cell_moments(model, part) for part in places.split(batch_size)]
-    return (torch.cat(side).double().numpy() for side in zip(*parts))
+    return (torch.cat(side).double().numpy() for side in zip(*parts, strict=True))
 
 # %% ../../nbs/model/70_coregionalised_gp.ipynb #9fa56331
 def fit_coregionalised_gp(values, coordinates, n_latents=6, n_inducing=400, n_epochs=100, batch_size=512, learning_rate=0.02,
@@ -163,7 +163,8 @@ def fit_coregionalised_gp(values, coordinates, n_latents=6, n_inducing=400, n_ep
     centres = places
     if n_inducing < len(places):
         centres = MiniBatchKMeans(n_inducing, n_init=1, batch_size=4096, random_state=random_state).fit(places).cluster_centers_
-    single = lambda array: torch.as_tensor(array, dtype=torch.float32)
+    def single(array):
+        return torch.as_tensor(array, dtype=torch.float32)
     with isolated(random_state):
         start = _start(values, coordinates, min(n_latents, values.shape[1]))
         model, likelihood = _build(gpytorch, single(centres), *map(single, start))

@@ -36,7 +36,8 @@ def decoder_shapes(n_elements, n_spatial, n_microscale, hidden):
 
 def decode_signal(weights, spatial):
     """Signal b + A z + MLP(z): (..., n, q) from spatial latents (..., n, L) and a dict of weights (leading dimensions broadcast)."""
-    transposed = lambda name: weights[name].transpose(-1, -2)
+    def transposed(name):
+        return weights[name].transpose(-1, -2)
     hidden = F.silu(spatial @ transposed("hidden_weight") + weights["hidden_bias"].unsqueeze(-2))
     return spatial @ transposed("linear") + hidden @ transposed("output") + weights["intercept"].unsqueeze(-2)
 
@@ -110,7 +111,8 @@ class GenerativeModel(PyroModule):
             location = decode_signal(weights, spatial)
             if self.n_microscale:
                 with pyro.poutine.scale(scale=annealing):
-                    standard = dist.MultivariateNormal(location.new_zeros(len(rows), self.n_microscale), scale_tril=torch.eye(self.n_microscale, device=location.device))
+                    identity = torch.eye(self.n_microscale, device=location.device)
+                    standard = dist.MultivariateNormal(location.new_zeros(len(rows), self.n_microscale), scale_tril=identity)
                     location = location + pyro.sample("microscale_latent", standard) @ weights["microscale"].transpose(-1, -2)
             likelihood = reported_distribution(self.likelihood, location, self.noise_scale, self.degrees_of_freedom, data.side(rows))
             pyro.sample("values", likelihood.mask(data.observed[rows].bool()).to_event(1), obs=data.values[rows])

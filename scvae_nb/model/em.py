@@ -73,9 +73,9 @@ class State:
     off: np.ndarray  # (L,) bool
     factors: dict  # of VecchiaFactor, by number of the latent
     mode: torch.Tensor  # (b, L)
-    draws: torch.Tensor = None  # (n_draws, b, L)
-    variance: torch.Tensor = None  # (L,) the prior variance that the draws would have preferred to 1
-    said: tuple = None  # what the data say about the latents: (b, L, L) and (b, L), float64 arrays
+    draws: object = None  # (n_draws, b, L)
+    variance: object = None  # (L,) the prior variance that the draws would have preferred to 1
+    said: object = None  # what the data say about the latents: (b, L, L) and (b, L), float64 arrays
     replaced: bool = False  # others stand in for some latent
 
 
@@ -136,7 +136,8 @@ def draw_latents(problem, state):
     n_draws = int(np.clip(_DRAWN // len(mode), *_DRAWS))
     posterior = field_posterior([state.factors[latent] for latent in on], *of_latents(on, *state.said), n_draws, problem.generator,
                                 tolerance=_SOLVE_TOLERANCE)
-    tensor = lambda array: torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
+    def tensor(array):
+        return torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
     found, draws, variance = torch.zeros_like(mode), mode.new_zeros((n_draws, *mode.shape)), mode.new_ones(mode.shape[1])
     found[:, on], draws[..., on], variance[on] = tensor(posterior.mean).clamp(-5.0, 5.0), tensor(posterior.draws), tensor(posterior.variance)
     return replace(state, mode=found, draws=draws, variance=variance)
@@ -297,7 +298,8 @@ def update_ranges(prior, places, predecessors, mode, said, off, generator):
     """
     on = np.flatnonzero(~off)
     (information, right), mode = of_latents(on, *said), mode[:, on]
-    single = lambda array: torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
+    def single(array):
+        return torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
     own = np.maximum(np.einsum("nll->nl", information), 1e-4)
     others = np.einsum("nlk,nk->nl", information, mode.double().cpu().numpy()) - own * mode.double().cpu().numpy()
     mean, variance = single((right - others) / own), single(1 / own)
@@ -387,7 +389,7 @@ class Refinement:
     """What came of the rounds: `log`, the last `state` (None if there was no round), and `trouble`, what stopped them."""
 
     log: list
-    state: State
+    state: object
     trouble: str = ""
 
 

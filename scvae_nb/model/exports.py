@@ -187,7 +187,8 @@ def _groups(result, draws, rows, columns):
 def _coordinates(result, draws, rows, columns):
     """Labels of every dimension that a group may have."""
     _, n_draws, _, n_latents = draws["spatial_latent"].shape
-    text = lambda names: np.asarray(names, dtype=str)
+    def text(names):
+        return np.asarray(names, dtype=str)
     return dict(sample=_labels(result)[rows], element=text(result.elements)[columns], chain=[0], draw=np.arange(n_draws),
                 latent=np.arange(1, n_latents + 1), variable=text(result.transform.coordinates_names))
 

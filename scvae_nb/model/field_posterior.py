@@ -83,5 +83,5 @@ def refined_posterior(guide, data):
     factors = spatial_factors(guide, places, site_order(places, fine=fine))
     mean = gauss_newton(generative, data, encoded_latents(guide, data), factors, weights, **accuracy)
     said = [linearise(generative, data, rows, mean[rows], weights) for rows in data.rows.split(4096)]
-    information, right = (torch.cat(part) for part in zip(*said))
+    information, right = (torch.cat(part) for part in zip(*said, strict=True))
     return CokrigedPosterior(guide, data, information, right, mean)

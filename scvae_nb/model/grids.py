@@ -114,7 +114,7 @@ class Posterior:
     @torch.no_grad()
     def latents(self):
         """Posterior mean and standard deviation of the spatial latents at all sites, each (n, L)."""
-        centre, root = (torch.cat(part) for part in zip(*(self.moments(rows) for rows in self.batches())))
+        centre, root = (torch.cat(part) for part in zip(*(self.moments(rows) for rows in self.batches()), strict=True))
         return centre.double().cpu().numpy(), root.square().sum(-1).sqrt().double().cpu().numpy()
 
 # %% ../../nbs/model/45_grids.ipynb #dc497397
@@ -181,7 +181,8 @@ def _reading(posterior, rows, location, would_read):
     if side is None or not side.any():
         return readings
     limited = (side != 0).expand(readings.shape)
-    array = lambda tensor: tensor.expand(readings.shape)[limited].double().cpu().numpy()
+    def array(tensor):
+        return tensor.expand(readings.shape)[limited].double().cpu().numpy()
     degrees = generative.degrees_of_freedom
     # numbers from torch's generator, which `isolated` restores
     generator = np.random.default_rng(int(torch.randint(2**31, (1,))))
@@ -209,7 +210,7 @@ def draw_maps(posterior, n_draws, seed=0):
     for spatial in joint_spatial_draws(posterior, n_draws, seed):
         weights = posterior.guide.sample_weights()
         parts = [draw_layers(posterior, rows, weights, spatial[rows]) for rows in posterior.batches()]
-        yield tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts))
+        yield tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
 
 
 @torch.no_grad()

@@ -123,7 +123,8 @@ _POINTS = 2048  # at which hidden units are averaged
 def _hidden_units(guide):
     """Hidden units (points, hidden) at standard normal latents, each point with hidden weights of its own from their posterior."""
     generator, device = torch.Generator().manual_seed(0), guide.mean["hidden_bias"].device
-    normal = lambda *shape: torch.randn(_POINTS, *shape, generator=generator).to(device)
+    def normal(*shape):
+        return torch.randn(_POINTS, *shape, generator=generator).to(device)
     drawn = {name: guide.mean[name] + guide.log_std[name].exp() * normal(*guide.mean[name].shape)
              for name in ("hidden_weight", "hidden_bias")}
     latents = normal(guide.generative.n_spatial, 1)

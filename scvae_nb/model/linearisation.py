@@ -45,7 +45,7 @@ def linearise(generative, data, rows, spatial, weights):
 def linearise_all(generative, data, spatial, weights):
     """`linearise` at all sites, given latents (n, L) there, as float64 arrays."""
     parts = [linearise(generative, data, rows, spatial[rows], weights) for rows in data.rows.split(4096)]
-    return tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts))
+    return tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
 
 
 def of_latents(on, information, right):

@@ -42,7 +42,7 @@ def replicate_contrasts(values, groups):
     contrasts = [[] for _ in range(values.shape[1])]
     for label in np.unique(groups):
         rows = values[groups == label]
-        for column, found in zip(contrasts, rows.T):
+        for column, found in zip(contrasts, rows.T, strict=True):
             found = found[np.isfinite(found)]
             # Helmert: each value against the mean of those before it
             column += [(found[k] - found[:k].mean()) * np.sqrt(k / (k + 1)) for k in range(1, len(found))]
@@ -85,17 +85,17 @@ def share_posterior(together, alone, contrasts=None, degrees_of_freedom=None, kn
         interval of the measurement variance; `n_contrasts` (q,).
     """
     contrasts = [np.zeros(0)] * len(alone) if contrasts is None else contrasts
-    variance = np.stack([_TOGETHER_POINTS[:, None] * b2 + _ALONE_POINTS * s2 for b2, s2 in zip(together, alone)])  # (q, T, A)
+    variance = np.stack([_TOGETHER_POINTS[:, None] * b2 + _ALONE_POINTS * s2 for b2, s2 in zip(together, alone, strict=True)])  # (q, T, A)
     prior = beta.logpdf(_ALONE_POINTS, *ALONE_PRIOR)
     log = np.stack([prior + _student_log_density(found, points.ravel(), degrees_of_freedom).reshape(points.shape)
-                    for found, points in zip(contrasts, variance)])
+                    for found, points in zip(contrasts, variance, strict=True)])
     if known_variance is not None:
         for which in np.flatnonzero(np.isfinite(known_variance)):
             log[which] -= 0.5 * (np.log(variance[which] / known_variance[which]) / _KNOWN) ** 2
     of_together = beta.logpdf(_TOGETHER_POINTS, *TOGETHER_PRIOR) + logsumexp(log, axis=2).sum(axis=0)
     weight_together = np.exp(of_together - logsumexp(of_together))
     weight = np.exp(log - logsumexp(log, axis=2, keepdims=True)) * weight_together[:, None]
-    lower, upper = np.array([_weighted_quantiles(points.ravel(), chance.ravel(), (0.05, 0.95)) for points, chance in zip(variance, weight)]).T
+    lower, upper = np.array([_weighted_quantiles(points.ravel(), chance.ravel(), (0.05, 0.95)) for points, chance in zip(variance, weight, strict=True)]).T
     return dict(together_share=float(weight_together @ _TOGETHER_POINTS), alone_share=(weight * _ALONE_POINTS).sum(axis=(1, 2)),
                 variance=(weight * variance).sum(axis=(1, 2)), lower=lower, upper=upper, n_contrasts=np.array([len(c) for c in contrasts]))
 

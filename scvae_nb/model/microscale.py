@@ -42,7 +42,7 @@ def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_f
     precision = observed / noise_scale**2
     with torch.no_grad():
         moved, weight = (typical, torch.ones_like(typical)) if side is None else working_observation(typical, side, noise_scale, degrees_of_freedom)
-    iterated = degrees_of_freedom is not None or side is not None
+    iterated, strength, factor = degrees_of_freedom is not None or side is not None, None, None
     identity = torch.eye(loadings.shape[-1], device=residual.device)
     outer = (loadings[..., :, None] * loadings[..., None, :]).flatten(-2)
     for turn in range(1 + rounds if iterated else 1):

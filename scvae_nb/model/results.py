@@ -44,7 +44,7 @@ def summarise_batch(posterior, rows, transform, scaler):
         with latent and epistemic variance. And `aleatoric_original` (b, p).
     """
     summary = {}
-    for layer, standardised in zip(("signal", "denoised"), posterior.grid(rows)):
+    for layer, standardised in zip(("signal", "denoised"), posterior.grid(rows), strict=True):
         grid = scaler.inverse(standardised)
         location = grid.mean((0, 1))
         pushed = transform.jacobian_product(location, grid - location)
@@ -240,13 +240,14 @@ class Draws:
         """
         _check_n_draws(n_draws)
         posterior = self.posterior
-        original = lambda parts: self.transform.inverse(self.scaler.inverse(torch.cat(parts).double().cpu().numpy()))
+        def original(parts):
+            return self.transform.inverse(self.scaler.inverse(torch.cat(parts).double().cpu().numpy()))
         with isolated(random_state, posterior.data.values.device):
             torch.manual_seed(random_state)
             for spatial in joint_spatial_draws(posterior, n_draws, random_state):
                 weights = posterior.guide.sample_weights()
-                batches = zip(*(draw_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()))
-                yield weights, spatial, dict(zip(LAYERS, map(original, batches)))
+                batches = zip(*(draw_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()), strict=True)
+                yield weights, spatial, dict(zip(LAYERS, map(original, batches), strict=True))
 
 # %% ../../nbs/model/50_results.ipynb #29e8f3c1
 def _check_levels(levels, n_draws):
@@ -291,7 +292,7 @@ class Intervals:
         ends = np.column_stack([(1 - levels) / 2, (1 + levels) / 2])
         parts = [np.quantile(draws, ends, axis=0, method="weibull") for draws in self.draw_sites(n_draws, layer, self.seed)]
         limits = np.concatenate(parts, axis=2)  # (levels, 2, n, p)
-        intervals = {float(one): (_frame(self, low), _frame(self, high)) for one, (low, high) in zip(levels, limits)}
+        intervals = {float(one): (_frame(self, low), _frame(self, high)) for one, (low, high) in zip(levels, limits, strict=True)}
         return intervals if np.ndim(level) else intervals[float(level)]
 
 # %% ../../nbs/model/50_results.ipynb #930292e2

@@ -24,9 +24,9 @@ class SiteData:
     places: torch.Tensor  # (n, 2) in units of the site spacing
     neighbours: torch.Tensor  # (n, k) rows, the site itself first
     predecessors: torch.Tensor  # (n, m) rows, -1 where there is none
-    order: torch.Tensor = None  # (n,) rows in the order to which the predecessors refer
-    sides: torch.Tensor = None  # (n, q) -1 below, +1 above its limit, 0 a value; None where all are values
-    readings: torch.Tensor = None  # (n, q) values with limits replaced by a first guess; None where all are values
+    order: object = None  # (n,) rows in the order to which the predecessors refer
+    sides: object = None  # (n, q) -1 below, +1 above its limit, 0 a value; None where all are values
+    readings: object = None  # (n, q) values with limits replaced by a first guess; None where all are values
 
     def __len__(self):
         return len(self.values)
@@ -83,8 +83,10 @@ def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, s
         order = vecchia_order(coordinates, "maxmin", random_state=seed)
         before = vecchia_predecessors(coordinates, n_predecessors, order)
     observed = np.isfinite(values)
-    single = lambda a: torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
-    rows = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.int32))
+    def single(a):
+        return torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
+    def rows(a):
+        return torch.as_tensor(np.ascontiguousarray(a, dtype=np.int32))
     data = SiteData(single(np.where(observed, values, 0.0)), single(observed),
                     single((coordinates - coordinates.mean(0)) / spacing), rows(neighbours), rows(before), torch.as_tensor(order))
     if sides is not None and np.any(sides):

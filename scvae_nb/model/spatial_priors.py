@@ -63,7 +63,8 @@ def one_step_predictions(places, log_range, predecessors, smoothness):
 
 def neighbourhood_distances(site, neighbours):
     """Distances from b sites (b, 2) to their neighbours (b, k, 2), shape (b, k), and among the neighbours, (b, k, k)."""
-    safe_root = lambda squares: torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+    def safe_root(squares):
+        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
     to_site = safe_root((neighbours - site[:, None]).square().sum(-1))
     between = safe_root((neighbours[:, :, None] - neighbours[:, None]).square().sum(-1))
     return to_site, between
@@ -100,13 +101,14 @@ class VecchiaField(TorchDistribution):
         ahead = (weights.transpose(1, 2) * before).sum(-2)
         return dist.Normal(ahead, variance.sqrt()).log_prob(value.double()).sum((-1, -2)).to(value.dtype)
 
-    def sample(self, sample_shape=torch.Size()):
+    def sample(self, sample_shape=()):
         """Maps of the latents, (*sample_shape, n, L), with torch's random numbers."""
         white = torch.randn(*sample_shape, *self.event_shape, dtype=torch.float64).reshape(-1, *self.event_shape).permute(2, 1, 0).numpy()
-        array = lambda tensor: tensor.detach().double().cpu().numpy()
+        def array(tensor):
+            return tensor.detach().double().cpu().numpy()
         coloured = [vecchia_factor(array(self.places), range_, self.smoothness, order=self.order.cpu().numpy(),
                                    predecessors=self.predecessors.cpu().numpy()).colour(np.ascontiguousarray(noise))
-                    for range_, noise in zip(array(self.log_range.exp()), white)]
+                    for range_, noise in zip(array(self.log_range.exp()), white, strict=True)]
         maps = torch.as_tensor(np.stack(coloured, axis=-1), dtype=self.log_range.dtype, device=self.log_range.device)  # (n, draws, L)
         return maps.transpose(0, 1).reshape(*sample_shape, *self.event_shape)
 
@@ -254,7 +256,8 @@ class GaussianField(nn.Module):
         needed, position = torch.unique(torch.cat([near, before], 1), return_inverse=True)
         mean, variance = encode(needed)
         near_at, before_at = position.split([near.shape[1], before.shape[1]], 1)
-        gathered = lambda at: (mean[at].transpose(1, 2), variance[at].transpose(1, 2), self.log_range)
+        def gathered(at):
+            return (mean[at].transpose(1, 2), variance[at].transpose(1, 2), self.log_range)
         place = data.places[rows]
         centre, spread, _ = krige(*gathered(near_at), *neighbourhood_distances(place, data.places[near]), smoothness=self.smoothness)
         ahead = krige(*gathered(before_at), *neighbourhood_distances(place, data.places[before]), valid, self.smoothness)[:2]
@@ -360,11 +363,12 @@ class NeighbourField(TorchDistribution):
         exponent = value.square().sum(-2) + self.strength * rough
         return 0.5 * (log_determinant(self._spectrum, self.strength) * n - exponent - n * math.log(2 * math.pi)).sum(-1)
 
-    def sample(self, sample_shape=torch.Size()):
+    def sample(self, sample_shape=()):
         """Maps of the latents, (*sample_shape, n, L): noise with covariance Q, solved for, has the covariance of the field."""
         laplacian, incidence = graph_laplacian(self.weight, self.other)
         n, draws, maps = self.event_shape[0], math.prod(sample_shape), []
-        normal = lambda rows: torch.randn(rows, draws, dtype=torch.float64).numpy()
+        def normal(rows):
+            return torch.randn(rows, draws, dtype=torch.float64).numpy()
         for strength in self.strength.detach().double().cpu().numpy():
             noise = normal(n) + math.sqrt(strength) * (incidence.T @ normal(incidence.shape[0]))
             maps.append(splu((eye_array(n) + strength * laplacian).tocsc()).solve(noise))

@@ -53,7 +53,8 @@ def factor_start(guide, values, coordinates):
     project = np.linalg.solve(information, (loadings / noise[:, None]).T)
     rotation = _autocorrelation_rotation(filled @ project.T, coordinates) if n_latent > 1 else np.eye(1)
     variance = np.clip(1 / np.diag(rotation.T @ information @ rotation), 0.02, 50)
-    single = lambda a: torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
+    def single(a):
+        return torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
     encoder, mean = guide.encoder, guide.mean
     encoder.linear.weight[:n_latent] = single(rotation.T @ project)
     encoder.linear.bias.zero_()

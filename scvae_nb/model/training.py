@@ -122,7 +122,7 @@ class TrainingSettings:
     patience: int
     seed: int
     progress: bool = True
-    n_rounds: int = None  # of refined inference; by default as many as the survey needs
+    n_rounds: object = None  # of refined inference; by default as many as the survey needs
 
 
 def gradient_step(objective, data, rows, spatial, optimiser, annealing=1.0, divergence=0.0):
