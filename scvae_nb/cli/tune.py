@@ -14,8 +14,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from .app import (PriorName, StatisticName, TransformName, _AllowNegative, _choice, _Crs, _Duplicates, _Easting, _Elements, _Epochs, _Exclude, _File, _fit,
-                              _Force, _Limits, _Negative, _Northing, _option, _Prior, _Quiet, _Seed, _Sheet, _Statistic, _ToCrs, _Transform, _Units, app, check_output,
+from .app import (InferenceName, PriorName, StatisticName, TransformName, _AllowNegative, _choice, _Crs, _Duplicates, _Easting, _Elements, _Epochs, _Exclude, _File, _fit,
+                              _Force, _Inference, _Limits, _Negative, _Northing, _option, _Prior, _Quiet, _Seed, _Sheet, _Statistic, _ToCrs, _Transform, _Units, app, check_output,
                               check_values, describe_survey, list_results, plain_messages, read_survey, split_duplicates, split_limits, split_names, split_units, staged,
                               write_run)
 from ..survey.errors import SurveyError
@@ -130,11 +130,11 @@ def tune(output: _Output = None, file: _File = None, example: _Example = None, f
          study: _Study = "scvae_nb", worker: _Worker = False, easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, to_crs: _ToCrs = None,
          elements: _Elements = None, units: _Units = None, sheet: _Sheet = None, negative_censored: _Negative = False, allow_negative: _AllowNegative = False,
          exclude: _Exclude = None, detection_limits: _Limits = None, duplicates: _Duplicates = None, transform: _Transform = TransformName.log,
-         spatial_prior: _Prior = PriorName.gp, epochs: _Epochs = None, statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:
+         spatial_prior: _Prior = PriorName.gp, inference: _Inference = InferenceName.refined, epochs: _Epochs = None, statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:
     """Find the parameters that suit a survey; write the best model, what it makes of the survey, and all trials.
 
-    Searched are the numbers of latents, the width of the network, the learning rate, the likelihood, the neighbours, and the smoothness of the fields (gp) or the
-    strength of the penalty (graph). A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that lose or invent
+    Searched are the numbers of latents, the width of the network, the likelihood and the smoothness of the fields (gp); where inference is
+    amortised, the learning rate and the neighbours too. A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that lose or invent
     variation are out. It takes as long as `denoise`, times --folds, times --trials: begin with a few.
 
     To share the work, give all processes the same FILE, options and --storage, and all but one of them --worker.
@@ -145,7 +145,7 @@ def tune(output: _Output = None, file: _File = None, example: _Example = None, f
                              units=split_units(units), negative_censored=negative_censored or None, allow_negative=allow_negative or None,
                              exclude=split_names(exclude), detection_limits=split_limits(detection_limits), duplicates=split_duplicates(duplicates))
         settings = {"transform": None if transform.value == "none" else transform.value, "max_epochs": epochs, "random_state": seed,
-                    "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value}
+                    "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value, "inference": inference.value}
         check_values(survey, settings["transform"])
         typer.echo(describe_survey(survey, str(file or f"example {example}")))
         from scvae_nb.model.denoiser import SCVAE
