@@ -1,15 +1,16 @@
-"""How time and memory grow with the number of sites: fit for a few epochs, then denoise, at 1e3 to 1e6 sites of the same density.
+"""How time and memory grow with the number of sites: fit for a few rounds or epochs, then denoise, at 1e3 to 1e6 sites of the same density.
 
     python benchmarks/scale.py                           sizes that are missing in benchmarks/results/scale.csv
     python benchmarks/scale.py --sites 1000 10000        these sizes only
     python benchmarks/scale.py --redo                    again, although the results are there
     python benchmarks/scale.py --threads 2               as many threads as you have cores (the default)
     python benchmarks/scale.py --device cuda             on a GPU; rows of other devices stay
+    python benchmarks/scale.py --inference amortised     epochs over all sites instead of rounds over a window of at most 8,000
 
 Each size runs in a process of its own, so that its memory is its own, and is written as soon as it ends. The survey is made by another one:
 the densest matrix in this benchmark is the survey itself. 2,000 sites in 100 x 100 map units, 12 elements, three processes, linear mixing,
-noise as strong as the signal. `epoch_seconds` is the mean over the epochs but the first; `setup_seconds` is the rest of the fit (neighbours,
-start, refinement). One core needs minutes for 100,000 sites.
+noise as strong as the signal. `epoch_seconds` is the mean over the rounds, or over the epochs but the first; `setup_seconds` is the rest of the
+fit (neighbours, start, teaching of the encoder). One core needs minutes for 100,000 sites.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "scale.csv"
-KEY = ["device", "threads", "n_samples", "epochs"]
+KEY = ["device", "threads", "n_samples", "inference", "epochs"]
 
 
 def make(path, n_samples, n_elements, seed):
@@ -38,7 +39,7 @@ def make(path, n_samples, n_elements, seed):
              signal=np.log(twin.signal.to_numpy()).astype(np.float32), spread=twin.scale["spread"].to_numpy())
 
 
-def measure(path, epochs, device):
+def measure(path, epochs, device, inference):
     """Fit and denoise; seconds, memory and the error of the signal."""
     import torch
 
@@ -50,15 +51,15 @@ def measure(path, epochs, device):
     survey = Survey(frame, made["coordinates"], units="ppm")
     del frame
     before, start = peak_memory(), time.perf_counter()
-    model = SCVAE(max_epochs=epochs, patience=epochs, progress=False, device=device, random_state=0).fit(survey)
+    model = SCVAE(inference=inference, max_epochs=epochs, patience=epochs, progress=False, device=device, random_state=0).fit(survey)
     fitted, fit_memory = time.perf_counter(), peak_memory()
     result = model.denoise()
     denoised, memory = time.perf_counter(), peak_memory()
     ends = model.history_["seconds"].to_numpy()
     epoch = float(np.diff(ends).mean()) if len(ends) > 1 else float(ends[0])
     error = (np.log(result.signal.to_numpy()) - made["signal"]) / made["spread"]
-    return {"n_elements": survey.values.shape[1], "epochs_done": len(ends), "fit_seconds": fitted - start, "epoch_seconds": epoch,
-            "setup_seconds": fitted - start - epoch * len(ends), "denoise_seconds": denoised - fitted, "peak_memory_mib": memory,
+    return {"n_elements": survey.values.shape[1], "epochs_done": model.n_epochs_, "fit_seconds": fitted - start, "epoch_seconds": epoch,
+            "setup_seconds": fitted - start - epoch * model.n_epochs_, "denoise_seconds": denoised - fitted, "peak_memory_mib": memory,
             "fit_memory_mib": fit_memory, "memory_before_mib": before, "rmse": float(np.sqrt((error**2).mean())),
             "gpu": torch.cuda.get_device_name() if device == "cuda" else "",
             "gpu_memory_mib": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else ""}
@@ -85,14 +86,20 @@ def part(name, *arguments):
             make(path, int(n_samples), int(n_elements), seed=0)
             print("{}")
         else:
-            path, epochs, device = arguments
-            print(json.dumps(measure(path, int(epochs), device)))
+            path, epochs, device, inference = arguments
+            print(json.dumps(measure(path, int(epochs), device, inference)))
+
+
+def _read(path):
+    """The table of results; rows that do not say how was inferred come from an older version and are left out."""
+    table = pd.read_csv(path)
+    return table[table["inference"].notna()] if "inference" in table else table.iloc[:0].assign(inference=[])
 
 
 def write(path, row):
     """Put a row in the table over an older one of the same key; the file is replaced whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pd.concat([pd.read_csv(path) if path.exists() else None, pd.DataFrame([row])])
+    table = pd.concat([_read(path) if path.exists() else None, pd.DataFrame([row])])
     table = table.drop_duplicates(KEY, keep="last").sort_values(KEY)
     draft = path.with_suffix(".draft")
     table.to_csv(draft, index=False, float_format="%.5g")
@@ -109,7 +116,8 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sites", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--elements", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--inference", choices=["refined", "amortised"], default="refined")
+    parser.add_argument("--epochs", type=int, default=3, help="most rounds (refined) or epochs (amortised)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--redo", action="store_true", help="run again what is in the results")
@@ -122,9 +130,9 @@ def main(arguments):
 
     options = parse(arguments)
     machine = describe_machine(workers=1)
-    done = pd.read_csv(options.results) if options.results.exists() else pd.DataFrame(columns=[*KEY, "status"])
+    done = _read(options.results) if options.results.exists() else pd.DataFrame(columns=[*KEY, "status"])
     for n_samples in options.sites:
-        key = dict(zip(KEY, (options.device, options.threads, n_samples, options.epochs)))
+        key = dict(zip(KEY, (options.device, options.threads, n_samples, options.inference, options.epochs)))
         if not options.redo and (done[KEY] == pd.Series(key)).all(axis=1).any():
             print(f"{n_samples:,} sites: in the results")
             continue
@@ -132,12 +140,12 @@ def main(arguments):
             survey = Path(folder) / "survey.npz"
             row = in_process(options.threads, "make", survey, n_samples, options.elements)
             if row["status"] == "ok":
-                row = in_process(options.threads, "measure", survey, options.epochs, options.device)
+                row = in_process(options.threads, "measure", survey, options.epochs, options.device, options.inference)
         write(options.results, key | row | machine | {"date": now()})
         print(f"{n_samples:,} sites: " + (row["note"] or ", ".join(f"{name} {row[name]:.4g}" for name in (
             "fit_seconds", "epoch_seconds", "denoise_seconds", "peak_memory_mib", "rmse"))), flush=True)
-    table = pd.read_csv(options.results)
-    table = table[(table["device"] == options.device) & (table["epochs"] == options.epochs) & (table["threads"] == options.threads)]
+    table = _read(options.results)
+    table = table[(table["device"] == options.device) & (table["inference"] == options.inference) & (table["epochs"] == options.epochs) & (table["threads"] == options.threads)]
     print("slope of log seconds on log sites:", ", ".join(f"{name} {slope(table, name):.3f}" for name in (
         "fit_seconds", "epoch_seconds", "denoise_seconds")))
     print(f"written to {options.results}")
