@@ -31,7 +31,9 @@ def load_prototype(path):
 def compare(prototype, n, epochs, seed, mixing):
     """One row: seconds and ratio to the oracle of both."""
     sites, observed, signal, fields = prototype.simulate(n, nonlinear=mixing == "nonlinear", seed=seed)
-    rmse = lambda estimate: float(np.sqrt(((estimate - signal) ** 2).mean()))
+    def rmse(estimate):
+        return float(np.sqrt(((estimate - signal) ** 2).mean()))
+
     floor = rmse(prototype.oracle_cokriging(sites, observed, signal, fields))
     mean, _, _, prototype_seconds = prototype.fit_denoise(sites, observed, n_latent=6, k=24, m=12, epochs=epochs, batch=256, seed=seed)
     model = SCVAE(inference="amortised", n_spatial=6, n_neighbours=24, n_predecessors=12, batch_size=256, random_state=seed, progress=False)

@@ -106,7 +106,7 @@ def choose(options):
     for key in product(options.survey, options.design, options.method, options.seed):
         again = key[2] in options.redo or (options.retry and status.get(key) == "error")
         if key not in status or again:
-            chosen.append(dict(zip(KEY, key)))
+            chosen.append(dict(zip(KEY, key, strict=True)))
     return chosen
 
 

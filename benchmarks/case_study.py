@@ -7,16 +7,17 @@
     python benchmarks/case_study.py --redo gp                this method again, although its results are there (not its tuning)
     python benchmarks/case_study.py --retry                  runs again that ended in an error
 
-Three experiments. `tuning`: for each data set and model a study of `--trials` trials (the first is the default model), held-out log score subject to closure, on a
-part of the survey (of the gold district: on another district), the same number of trials, folds and seconds for all. `claims`: the tuned models, the default model (`gp_default`) and
-the baselines judged by `scvae_nb.evaluation.claims.judge`: a fit to the whole survey, one with samples and cells hidden at random, one with blocks hidden.
-`samples`: models with default settings that learn from few and from many samples: the gold district sampled 300, 700 and 1,500 times, against the truth; real surveys
-with a fifth of their samples hidden, the same for all numbers and methods, and predicted from so many of the rest. `--experiment samples --redo gp` repeats it for a model that was changed.
+Three experiments. `tuning`: for each data set and model a study of `--trials` trials (the first is the default model), held-out log score subject to
+closure, on a part of the survey (of the gold district: on another district), the same number of trials, folds and seconds for all. `claims`: the tuned
+models, the default model (`gp_default`) and the baselines judged by `scvae_nb.evaluation.claims.judge`: a fit to the whole survey, one with samples and
+cells hidden at random, one with blocks hidden. `samples`: models with default settings that learn from few and from many samples: the gold district
+sampled 300, 700 and 1,500 times, against the truth; real surveys with a fifth of their samples hidden, the same for all numbers and methods, and
+predicted from so many of the rest. `--experiment samples --redo gp` repeats it for a model that was changed.
 
-The results are tidy: a row per (experiment, dataset, method, seed, quantity), in the table as soon as a run ends; stop with Ctrl-C and run the same command to go on
-(a study goes on from its finished trials, kept in `--cache`). The seed names the district of a twin, what is hidden, and the start of the training. Real
-surveys are read from the folder in SCVAE_NB_DATA (default: ../shared/data beside the clone); without it only the twin is run. Two of these commands may run at a
-time, on different data sets. Afterwards execute nbs/tutorials/case_study_*.ipynb.
+The results are tidy: a row per (experiment, dataset, method, seed, quantity), in the table as soon as a run ends; stop with Ctrl-C and run the same
+command to go on (a study goes on from its finished trials, kept in `--cache`). The seed names the district of a twin, what is hidden, and the start of
+the training. Real surveys are read from the folder in SCVAE_NB_DATA (default: ../shared/data beside the clone); without it only the twin is run. Two of
+these commands may run at a time, on different data sets. Afterwards execute nbs/tutorials/case_study_*.ipynb.
 """
 import argparse
 import dataclasses
@@ -57,7 +58,8 @@ EXPERIMENTS = ("tuning", "claims", "samples")
 NUMBERS = (300, 700, 1500)  # of samples
 LEARNERS = ("raw", "kriging", "vae", "gp")  # what learns from parts of real surveys
 MANY = 2000  # more samples than this for one seed only
-COST = {"raw": 4, "moving_mean": 4, "kriging": 15, "oracle": 15, "vae": 18, "graph": 18, "gp": 55, "gp_default": 55}  # seconds of one core for one fit with its scores
+# seconds of one core for one fit with its scores
+COST = {"raw": 4, "moving_mean": 4, "kriging": 15, "oracle": 15, "vae": 18, "graph": 18, "gp": 55, "gp_default": 55}
 
 
 # The surveys
@@ -89,7 +91,8 @@ TELLUS = ["Au_ppb", *(f"{name}_ppm" for name in ("As", "Cu", "Pb", "Zn", "W", "M
 
 
 def read_tellus(folder, whole=False):
-    """Tellus stream sediments of south-east Ireland: the 1,882 samples of the release of 2016 (`whole`: all 5,508), 12 elements; gold of 0.5 ppb stands for below 1."""
+    """Tellus stream sediments of south-east Ireland: the 1,882 samples of the release of 2016 (`whole`: all 5,508), 12 elements; gold of 0.5 ppb
+    stands for below 1."""
     table = pd.read_csv(folder / "gsi_tellus_samples.csv")
     table = table if whole else table[table["release"] == "2016_v1.0"].reset_index(drop=True)
     survey = Survey.from_frame(table, easting="x", northing="y", crs="EPSG:29902", elements=TELLUS)
@@ -126,14 +129,16 @@ def twin(n_samples, seed):
 
 TELLUS_ASSOCIATION = ("Au_ppb", "As_ppm", "Cu_ppm", "Pb_ppm", "Zn_ppm")
 DATASETS = {
-    "gold_district": Dataset(1500, lambda folder, seed: twin(1500, seed), lambda folder: simulate_gold_district(400, 100).survey, GOLD_ASSOCIATION, 10.0, 26.0, numbers=NUMBERS),
+    "gold_district": Dataset(1500, lambda folder, seed: twin(1500, seed), lambda folder: simulate_gold_district(400, 100).survey, GOLD_ASSOCIATION, 10.0, 26.0,
+                             numbers=NUMBERS),
     "jura": Dataset(359, lambda folder, seed: (read_jura(folder), None), lambda folder: part_of(read_jura(folder), 250),
                     ("Cd_ppm", "Cu_ppm", "Pb_ppm", "Zn_ppm"), 1.0, 1.5, numbers=(100, 180, 260)),
     "kola_c": Dataset(606, lambda folder, seed: (read_kola(folder), None), lambda folder: part_of(read_kola(folder), 400),
                       ("Co_ppm", "Cu_ppm", "Ni_ppm"), 100_000.0, 300_000.0, numbers=(150, 300, 450)),
     "gsi_tellus": Dataset(1882, lambda folder, seed: (read_tellus(folder), None), lambda folder: part_of(read_tellus(folder), 400),
                           TELLUS_ASSOCIATION, 10_000.0, 30_000.0),
-    "gsi_tellus_all": Dataset(5508, lambda folder, seed: (read_tellus(folder, whole=True), None), None, TELLUS_ASSOCIATION, 10_000.0, 30_000.0, (0,), ("random",), "gsi_tellus",
+    "gsi_tellus_all": Dataset(5508, lambda folder, seed: (read_tellus(folder, whole=True), None), None, TELLUS_ASSOCIATION, 10_000.0, 30_000.0, (0,),
+                              ("random",), "gsi_tellus",
                               (300, 700, 1500, 4000)),
 }
 
@@ -147,10 +152,12 @@ def run_tuning(key, dataset, options, done):
     name = f"{key['dataset']} {key['method']} {options.trials} trials of {options.folds} folds"
     survey = without_duplicates(dataset.tuning(options.folder))
     # the study is kept with its name: a stopped command goes on where it was
-    found = tune(survey, options.trials, storage=f"sqlite:///{options.cache / 'case_study.db'}", study_name=name, model=SCVAE(spatial_prior=PRIORS[key["method"]], progress=False),
+    found = tune(survey, options.trials, storage=f"sqlite:///{options.cache / 'case_study.db'}", study_name=name,
+                 model=SCVAE(spatial_prior=PRIORS[key["method"]], progress=False),
                  objective="held_out", n_folds=options.folds, n_seeds=1, timeout=options.tuning_seconds, random_state=0, refit=False, progress=False)
     states = found.trials["state"].value_counts()
-    quantities = {"objective": found.value, "excess": found.excess, "feasible": float(found.feasible), "trials": float(sum(states)), "samples_seen": float(survey.n_samples),
+    quantities = {"objective": found.value, "excess": found.excess, "feasible": float(found.feasible), "trials": float(sum(states)),
+                  "samples_seen": float(survey.n_samples),
                   "objective_of_default": found.trials["value"].iloc[0]}
     return quantities, found.parameters
 
@@ -200,7 +207,8 @@ def learn_from_part(key, dataset, options):
     method, _ = make_method(key, {})
     # a model learns from its samples alone: in training the empty places would take the room of real neighbours
     result = method.fit(part.select(rows=~rows)).denoise(seen) if key["method"] in PRIORS else method.fit(seen).denoise()
-    found, _ = hidden_quantities(as_candidate(seen, result), part, rows, hidden, dataset.association, spread=log_spread(survey), kriging_speaks=key["method"] == "raw",
+    found, _ = hidden_quantities(as_candidate(seen, result), part, rows, hidden, dataset.association, spread=log_spread(survey),
+                                 kriging_speaks=key["method"] == "raw",
                                  random_state=key["seed"])
     return {f"{name}_random": value for name, value in found.items()}
 
@@ -242,24 +250,30 @@ def plan():
     for name, dataset in DATASETS.items():
         size = dataset.n_samples
         if dataset.tuning:
-            yield from (dict(zip(KEY, ("tuning", name, size, method, 0))) for method in PRIORS)
+            yield from (dict(zip(KEY, ("tuning", name, size, method, 0), strict=True)) for method in PRIORS)
         for seed, method in product(dataset.seeds, METHODS):
             if method != "oracle" or name == "gold_district":
-                yield dict(zip(KEY, ("claims", name, size, method, seed)))
+                yield dict(zip(KEY, ("claims", name, size, method, seed), strict=True))
     for name, dataset in DATASETS.items():
         methods = [method for method in METHODS if method not in ("moving_mean", *DEFAULTS)] if name == "gold_district" else LEARNERS
         for seed, number, method in product((0, 1, 2), dataset.numbers, methods):
             if number <= MANY or seed == 0:
-                yield dict(zip(KEY, ("samples", name, number, method, seed)))
+                yield dict(zip(KEY, ("samples", name, number, method, seed), strict=True))
 
 
 def choose(options):
     """The runs that are missing."""
     there = read_results(options.results, COLUMNS).drop_duplicates(KEY)
     status = {tuple(row[KEY]): row["status"] for _, row in there.iterrows()}
-    wanted = lambda key: key["experiment"] != "samples" or not options.number or key["n_samples"] in options.number
-    asked = lambda key: wanted(key) and all(key[name] in getattr(options, name) for name in ("experiment", "dataset", "method", "seed"))
-    again = lambda key: (key["method"] in options.redo and key["experiment"] != "tuning") or (options.retry and status.get(tuple(key.values())) == "error")
+    def wanted(key):
+        return key["experiment"] != "samples" or not options.number or key["n_samples"] in options.number
+
+    def asked(key):
+        return wanted(key) and all(key[name] in getattr(options, name) for name in ("experiment", "dataset", "method", "seed"))
+
+    def again(key):
+        return (key["method"] in options.redo and key["experiment"] != "tuning") or (options.retry and status.get(tuple(key.values())) == "error")
+
     return [key for key in plan() if asked(key) and (tuple(key.values()) not in status or again(key))]
 
 
@@ -276,7 +290,8 @@ def seconds_of(key, options):
 def show(chosen, options):
     """Print the work and its cost."""
     table = pd.DataFrame([key | {"minutes": seconds_of(key, options) / 60} for key in chosen], columns=[*KEY, "minutes"])
-    print(table.groupby(["dataset", "experiment", "method"], sort=False)["minutes"].agg(["size", "sum"]).round(1).to_string() if len(table) else "nothing is missing")
+    print(table.groupby(["dataset", "experiment", "method"], sort=False)["minutes"].agg(["size", "sum"]).round(1).to_string() if len(table)
+          else "nothing is missing")
     print(f"to run: {len(table)}, about {table['minutes'].sum():.0f} minutes of one core")
 
 
@@ -291,7 +306,8 @@ def perform(chosen, options):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found, settings = RUNS[key["experiment"]](key, DATASETS[key["dataset"]], options, read_results(options.results, COLUMNS))
-            part = {"seconds": round(time.perf_counter() - start, 1), "settings": json.dumps(settings, sort_keys=True) if settings else "", "status": "ok", "note": ""}
+            part = {"seconds": round(time.perf_counter() - start, 1), "settings": json.dumps(settings, sort_keys=True) if settings else "", "status": "ok",
+                    "note": ""}
             rows = [base | {"quantity": name, "value": value} | part | machine for name, value in found.items()]
             print(f"{told}: {part['seconds']:.0f} s", flush=True)
         except Exception as error:  # one run that fails does not stop the rest

@@ -87,7 +87,9 @@ def baseline(cell, twin):
     from scvae_nb.evaluation.baselines import BASELINES
 
     method = BASELINES[cell.method](random_state=cell.seed, **cell.options)
-    read = lambda estimate: (estimate.signal, estimate.standard_deviation, None)
+    def read(estimate):
+        return (estimate.signal, estimate.standard_deviation, None)
+
     return lambda: method.fit(twin.survey), lambda fitted: fitted.denoise(), read
 
 

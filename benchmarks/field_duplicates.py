@@ -40,7 +40,9 @@ def read_kola(folder, elements=None):
 
 def judge(result, rows, second, judged):
     """Ratios of mean squared errors by element, of denoised and signal over raw, and the coverage of a repeat by level."""
-    error = lambda frame: np.nanmean(np.where(judged, (np.log(frame.loc[rows].to_numpy()) - np.log(second.to_numpy())) ** 2, np.nan), axis=0)
+    def error(frame):
+        return np.nanmean(np.where(judged, (np.log(frame.loc[rows].to_numpy()) - np.log(second.to_numpy())) ** 2, np.nan), axis=0)
+
     raw = error(result.survey.values)
     held = {level: ((low.loc[rows].to_numpy() <= second.to_numpy()) & (second.to_numpy() <= high.loc[rows].to_numpy()))[judged].mean()
             for level, (low, high) in result.interval(LEVELS, layer="observed").items()}

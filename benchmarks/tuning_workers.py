@@ -4,11 +4,12 @@
     python benchmarks/tuning_workers.py --trials 12 --pairs 5
     python benchmarks/tuning_workers.py --url postgresql+psycopg://user@host/name    a server that is running already
 
-Needs PostgreSQL (on the PATH or in /usr/lib/postgresql; Debian: apt-get install postgresql) and the extra `distributed`. A server of its own is started in
-a temporary folder, on a Unix socket, and stopped at the end. Workers have one thread each and are started before the clock: what is measured is the study, from
-"go" to the end of the last trial. Trials differ in parameters that do not change how long a fit takes (learning rate, strength of the neighbour penalty), and none
-is pruned, so that both runs do the same work. A pair runs one after the other on the same machine; its order changes from pair to pair. `cpu_seconds` is what all
-workers used: where two used far more than one, or where `busy` (processor time of other processes over the time there was) is high, others disturbed the run.
+Needs PostgreSQL (on the PATH or in /usr/lib/postgresql; Debian: apt-get install postgresql) and the extra `distributed`. A server of its own is started
+in a temporary folder, on a Unix socket, and stopped at the end. Workers have one thread each and are started before the clock: what is measured is the
+study, from "go" to the end of the last trial. Trials differ in parameters that do not change how long a fit takes (learning rate, strength of the
+neighbour penalty), and none is pruned, so that both runs do the same work. A pair runs one after the other on the same machine; its order changes from
+pair to pair. `cpu_seconds` is what all workers used: where two used far more than one, or where `busy` (processor time of other processes over the time
+there was) is high, others disturbed the run.
 """
 import argparse
 import contextlib
@@ -72,12 +73,14 @@ def work(url, study, n_trials, epochs):
     warnings.simplefilter("ignore")
     survey = load_example("meuse")
     model = SCVAE(spatial_prior="graph", max_epochs=epochs, patience=epochs, progress=False)
-    search = {"learning_rate": optuna.distributions.FloatDistribution(1e-3, 1e-2, log=True), "graph_strength": optuna.distributions.FloatDistribution(0.1, 10, log=True)}
+    search = {"learning_rate": optuna.distributions.FloatDistribution(1e-3, 1e-2, log=True),
+              "graph_strength": optuna.distributions.FloatDistribution(0.1, 10, log=True)}
     model.fit(survey)  # what is loaded at the first fit is not measured
     print("ready", flush=True)
     sys.stdin.readline()
     start = time.process_time()
-    tune(survey, n_trials, url, model=model, search=search, study_name=study, n_folds=1, tolerance=float("inf"), pruner=optuna.pruners.NopPruner(), refit=False, progress=False)
+    tune(survey, n_trials, url, model=model, search=search, study_name=study, n_folds=1, tolerance=float("inf"), pruner=optuna.pruners.NopPruner(),
+         refit=False, progress=False)
     print(time.time(), time.process_time() - start, flush=True)
 
 
@@ -129,7 +132,8 @@ def perform(url, options):
             row = measure(url, study, workers, options.trials, options.epochs)
             row["trials"], shares = count(url, study)
             rows.append({"pair": pair, **row, "epochs": options.epochs, "date": now(), **{name: value for name, value in machine.items() if name != "workers"}})
-            print(f"pair {pair}, {workers} worker(s): {row['trials']} trials ({'+'.join(map(str, shares))}) in {row['seconds']:.1f} s, {row['cpu_seconds']:.1f} s of processor time, "
+            print(f"pair {pair}, {workers} worker(s): {row['trials']} trials ({'+'.join(map(str, shares))}) in {row['seconds']:.1f} s, "
+                  f"{row['cpu_seconds']:.1f} s of processor time, "
                   f"others kept {100 * row['busy']:.0f} % of the machine busy", flush=True)
     return pd.DataFrame(rows)
 
@@ -156,7 +160,8 @@ def main(arguments):
     table.to_csv(options.results, index=False, float_format="%.5g")
     seconds = table.pivot(index="pair", columns="workers", values="seconds")
     gain = seconds[1] / seconds[2]
-    print(f"two workers are {gain.median():.2f} times as fast as one (median of {len(gain)} pairs; {', '.join(f'{value:.2f}' for value in gain)}); asked: 1.6. Written to {options.results}")
+    print(f"two workers are {gain.median():.2f} times as fast as one (median of {len(gain)} pairs; {', '.join(f'{value:.2f}' for value in gain)}); asked: "
+          f"1.6. Written to {options.results}")
     return 0
 
 

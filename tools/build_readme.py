@@ -8,9 +8,9 @@ import base64
 import json
 import re
 import sys
-from pathlib import Path
 
 import pypandoc
+from execnb.nbio import nb2dict
 
 import notebooks
 
@@ -87,7 +87,7 @@ def build():
         if cell.cell_type == "code":
             prepare_outputs(cell, pictures)
             cell.execution_count = count  # pandoc refuses null
-    text = json.dumps(notebooks.nb2dict(notebook))
+    text = json.dumps(nb2dict(notebook))
     tree = json.loads(pypandoc.convert_text(text, "json", format="ipynb", extra_args=["--ipynb-output=all"]))
     tree["blocks"], tree["meta"] = rework(tree["blocks"], targets), {}
     arguments = ["--wrap=none", "--markdown-headings=atx"]

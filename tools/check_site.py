@@ -1,12 +1,12 @@
 """Check the documentation site without Quarto: nbdev processes the notebooks, pandoc makes the pages, this reads them.
 
-    python tools/check_site.py [--keep FOLDER]
+    python tools/check_site.py [--keep FOLDER] [--workers 2]
 
-It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text,
-references and citations that lead nowhere, formulas that cannot be set or stay TeX, whatever a page would load from a network,
-pages above 3 MB, tutorials and explanations that do not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells
-that should show something and have no saved output, saved errors, and outputs that name places of one machine.
-Quarto itself only warns about a broken link, and exits 0. With --keep the pages stay in a folder, to be looked at.
+It prints what is wrong and exits 1 on: dead links and anchors, missing pictures and pictures without alternative text, references and citations that
+lead nowhere, formulas that cannot be set or stay TeX, whatever a page would load from a network, pages above 3 MB, tutorials and explanations that do
+not say how long they run, notebooks missing from nbs/sidebar.yml, title cells whose text nbdev would drop, code cells that should show something and
+have no saved output, saved errors, and outputs that name places of one machine. Quarto itself only warns about a broken link, and exits 0. With --keep
+the pages stay in a folder, to be looked at.
 """
 import argparse
 import ast
@@ -213,6 +213,7 @@ def check_sidebar(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", metavar="FOLDER", help="write the pages there, with their pictures, to look at them in a browser")
+    parser.add_argument("--workers", type=int, default=2, help="processes in which nbdev processes the notebooks; 0: in this one")
     options = parser.parse_args()
     config = notebooks.get_config()
     folder = Path(config.nbs_path).resolve()
@@ -222,7 +223,7 @@ def main():
     nbdev_sidebar.__wrapped__(file_glob=None, file_re=r"\.(?:ipynb|qmd|html)$")
     faults += [*check_sidebar(folder), *check_settings(folder)]
     try:
-        processed = Path(proc_nbs(force=True, n_workers=2)).resolve()
+        processed = Path(proc_nbs(force=True, n_workers=options.workers)).resolve()
     except Exception as error:  # whatever a notebook raises while nbdev runs its imports and show_doc cells
         causes = re.findall(r"^\w+(?:Error|Exception|Interrupt)\b.*", str(error.__cause__), re.MULTILINE)
         faults.append(f"nbdev cannot process the notebooks: {'; '.join(causes[:1])}\n{error}")

@@ -4,7 +4,7 @@
 
 `nbdev_test` runs the export cells themselves, so that the modules that users import count as never run. Here an
 import of the exported module stands in for those cells: the tests meet what users get, and coverage sees it.
-The last line is `N passed, N failed`.
+Those that probably take longest begin first; a line each as it ends, then the ten slowest, then `N passed, N failed`.
 """
 import argparse
 import os
@@ -51,19 +51,25 @@ def run_one(path, slow):
 
 
 def run_all(paths, slow, coverage, workers, timeout):
-    """Run every notebook in its own process, print a line for each. Return how many passed and failed."""
+    """Run every notebook in its own process, print a line for each. Return how many passed and failed, and [(seconds, path)]."""
     python = [sys.executable, *(["-m", "coverage", "run"] if coverage else [])]
     flags = ["--slow"] if slow else []
-    passed = failed = 0
+    passed, failed, taken = 0, 0, []
     for path, code, seconds, output in notebooks.run_each(
-        paths, lambda path: [*python, __file__, *flags, "--one", str(path)], workers, timeout
+        notebooks.longest_first(paths), lambda path: [*python, __file__, *flags, "--one", str(path)], workers, timeout
     ):
         passed, failed = passed + (code == 0), failed + (code not in (0, 3))
+        taken.append((seconds, path))
         word = {0: "passed", 3: "nothing to run"}.get(code, "FAILED")
         print(f"{word:14s} {seconds:7.1f} s  {notebooks.name(path)}", flush=True)
         if word == "FAILED":
             print(output, flush=True)
-    return passed, failed
+    return passed, failed, taken
+
+
+def slowest(taken, count=10):
+    """Lines that name the slowest of [(seconds, path)], the slowest first."""
+    return [f"the slowest: {seconds:7.1f} s  {notebooks.name(path)}" for seconds, path in sorted(taken, reverse=True)[:count]]
 
 
 def report_coverage():
@@ -87,13 +93,13 @@ def main():
     os.environ |= {"COVERAGE_FILE": str(notebooks.ROOT / ".coverage"), "COVERAGE_RCFILE": str(notebooks.ROOT / ".coveragerc")}
     if options.coverage:
         subprocess.run([sys.executable, "-m", "coverage", "erase"], cwd=notebooks.ROOT, check=True)
-    passed, failed = run_all(
+    passed, failed, taken = run_all(
         notebooks.find(options.paths), options.slow, options.coverage, options.workers, options.timeout
     )
     if not passed + failed:
         print("nothing to run: no notebook has a cell that this tier runs")
     short = report_coverage() if options.coverage and passed + failed else 0
-    print(f"{passed} passed, {failed} failed", flush=True)
+    print(*slowest(taken), f"{passed} passed, {failed} failed", sep="\n", flush=True)
     return 1 if failed or short or not passed else 0
 
 

@@ -5,13 +5,22 @@
 import base64
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 import unittest
 import unittest.mock
 from pathlib import Path
+
+import execnb.shell  # noqa: F401  (these are for the forks)
+import nbdev.processors
+import nbdev.quarto
+import nbdev.serve
+import nbdev.test  # noqa: F401
+import pypandoc  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = "# Doubling\n> Twice as much of a thing."
@@ -26,6 +35,7 @@ SOUND = [
     "#| eval: false\nnever()",
     "Back to the [front page](../index.ipynb), or to `double`, or to [its anchor](10_doubling.ipynb#double).",
 ]
+IN_ONE_PROCESS = ("--workers", "0")  # of check_site: starting processes takes longer than a small project does
 FRONT = ["# Front\n> The front page.", "See [doubling](survey/10_doubling.ipynb).", "print('hello')"]
 
 
@@ -49,11 +59,48 @@ def picture(content):
     return {"output_type": "display_data", "metadata": {}, "data": {"image/png": base64.b64encode(content).decode()}}
 
 
-def run(folder, tool, *arguments, program=None):
-    """Run a tool, or a program of nbdev, in a project. Return the exit code and what it printed."""
-    command = [sys.executable, *(["-c", program] if program else [f"tools/{tool}.py", *arguments])]
+def run(folder, tool, *arguments):
+    """Run a tool in a project, in a process of its own. Return the exit code and what it printed.
+
+    The process is a fork of this one, which has imported what the tools import and nothing of a project: to import nbdev
+    anew for each of some sixty runs took longer than the runs themselves."""
+    with tempfile.TemporaryFile("w+") as printed:
+        process = os.fork()
+        if not process:
+            become(folder, folder / "tools" / f"{tool}.py", arguments, printed)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        printed.seek(0)
+        return code, printed.read()
+
+
+def become(folder, script, arguments, printed):
+    """Turn this fork into `python script arguments`, run from `folder`; it ends here."""
+    code = 1
+    try:
+        for descriptor, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, printed.fileno()), (2, printed.fileno())):
+            os.dup2(file, descriptor)
+        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), *(open(at, "w", closefd=False, buffering=1) for at in (1, 2))
+        os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+        os.chdir(folder)
+        sys.argv, sys.path[:] = [str(script), *arguments], [str(script.parent), str(folder), *sys.path[1:]]
+        runpy.run_path(str(script), run_name="__main__")
+        code = 0
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 0 if done.code is None else 1
+        if isinstance(done.code, str):
+            print(done.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_program(folder, *arguments):
+    """Run Python in a project, as one would from its folder. Return the exit code and what it printed."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -80,8 +127,8 @@ class Tools(unittest.TestCase):
         shutil.copy(ROOT / "nbs" / "styles.css", cls.sound / "nbs")
         (cls.sound / "nbs" / "references.bib").write_text("@book{krige1951, author = {Krige, D. G.}, title = {Mine valuation}, year = {1951}}\n")
         export = "from nbdev.export import nb_export; nb_export('nbs/survey/10_doubling.ipynb', lib_path='scvae_nb')"
-        for step in (dict(program=export, tool=None), dict(tool="execute_notebooks"), dict(tool="build_readme")):
-            code, output = run(cls.sound, **step)
+        for step in (("-c", export), ("tools/execute_notebooks.py",), ("tools/build_readme.py",)):
+            code, output = run_program(cls.sound, *step)
             assert code == 0, output
 
     def setUp(self):
@@ -101,11 +148,13 @@ class Tools(unittest.TestCase):
             sidebar.write_text(json.dumps(listed))
 
     def passes(self, tool, *arguments):
+        """Run a tool that has to find nothing. Return what it printed."""
         code, output = run(self.project, tool, *arguments)
         self.assertEqual(code, 0, output)
         return output
 
     def fails(self, tool, *arguments, saying):
+        """Run a tool that has to find faults, and to say so in these words."""
         code, output = run(self.project, tool, *arguments)
         self.assertEqual(code, 1, output)
         for words in [saying] if isinstance(saying, str) else saying:
@@ -118,6 +167,14 @@ class Tools(unittest.TestCase):
         write_notebook(self.room, [*SOUND, "#| slow\nassert double(1) == 3"])
         self.passes("run_notebooks")
         self.fails("run_notebooks", "--slow", saying="1 passed, 1 failed")
+
+    def test_run_notebooks_names_the_slowest(self):
+        write_notebook(self.project / "nbs" / "survey" / "20_resting.ipynb", ["import time", "time.sleep(1.5)"])
+        output = self.passes("run_notebooks", "--slow", "--workers", "1")
+        begun, ranked = ([line for line in output.splitlines() if line.startswith(word)] for word in ("passed", "the slowest:"))
+        self.assertIn("survey/10_doubling.ipynb", begun[0])  # its slow cell says that it may take longest, and so it begins first
+        self.assertIn("survey/20_resting.ipynb", ranked[0])
+        self.assertEqual([len(begun), len(ranked)], [3, 3])
 
     def test_run_notebooks_meets_the_exported_module(self):
         self.module.write_text(self.module.read_text().replace("2 * x", "3 * x"))
@@ -134,7 +191,7 @@ class Tools(unittest.TestCase):
 
     def test_run_notebooks_stops_what_hangs(self):
         write_notebook(self.room, [*SOUND, "while True: pass"])
-        self.fails("run_notebooks", "--timeout", "8", saying="was stopped after 8 seconds")
+        self.fails("run_notebooks", "--timeout", "4", "nbs/survey", saying="was stopped after 4 seconds")
 
     def test_execute_notebooks(self):
         before = self.room.read_bytes()
@@ -172,10 +229,50 @@ class Tools(unittest.TestCase):
             "the package does not use fastcore",
         ])
 
+    def add_room(self, name, text):
+        """A room of the survey wing beside `doubling`, and its notebook."""
+        write_notebook(self.room.with_name(f"20_{name}.ipynb"), [f"#| default_exp survey.{name}"])
+        self.module.with_name(f"{name}.py").write_text(text)
+
+    def test_check_imports_circles(self):
+        self.add_room("halving", "from .doubling import double\n")
+        self.add_room("thirds", "import scvae_nb.survey.halving\n")
+        self.passes("check_imports")
+        self.module.write_text(self.module.read_text() + "def late():\n    from . import thirds\n    return thirds\n")
+        circle = " -> ".join(f"scvae_nb.survey.{name}" for name in ("doubling", "thirds", "halving", "doubling"))
+        self.fails("check_imports", saying=[f"in a circle: {circle}", "imports and rooms: 1 faults"])
+
+    def test_check_imports_private(self):
+        self.add_room("halving", "from . import doubling\nfrom .doubling import double\n_half = doubling.__name__\n")
+        self.passes("check_imports")
+        takes = "private name of another room"
+        for text in (
+            "from .doubling import _twice\n", "def late():\n    from scvae_nb.survey.doubling import _twice as twice\n",
+            "from . import doubling\ndoubling._twice(1)\n", "from . import doubling as other\nuse = other._twice\n",
+            "import scvae_nb.survey.doubling\nscvae_nb.survey.doubling._twice(1)\n",
+        ):
+            self.add_room("halving", text)
+            self.fails("check_imports", saying=["survey/halving.py", f"uses scvae_nb.survey.doubling._twice, a {takes}", "imports and rooms: 1 faults"])
+
+    def test_check_imports_private_on_pages(self):
+        write_notebook(self.room, [*SOUND, "from scvae_nb.survey.doubling import _twice"])  # its own room: tests may look inside
+        self.passes("check_imports")
+        self.add_page("tutorials/10_page", ["from scvae_nb.survey.doubling import _twice"])
+        self.fails("check_imports", saying="nbs/tutorials/10_page.ipynb: uses scvae_nb.survey.doubling._twice")
+
     def test_check_imports_front_door(self):
         front = self.project / "scvae_nb" / "__init__.py"
         front.write_text("import torch\n__all__ = ['nobody']\n")
         self.fails("check_imports", saying=["import scvae_nb loads torch", "scvae_nb.nobody cannot be had"])
+
+    def test_check_imports_told(self):
+        front = self.project / "scvae_nb" / "__init__.py"
+        text = '__all__ = []\nTYPE_CHECKING = False\n_homes = {"double": "survey.doubling"}\nif TYPE_CHECKING:\n    from .survey.doubling import double\n'
+        front.write_text(text)
+        self.passes("check_imports")
+        front.write_text(text.replace("import double", "import halve"))
+        self.fails("check_imports", saying=["double is loaded from survey.doubling, and type checkers are told None",
+                                            "halve is loaded from None, and type checkers are told survey.doubling"])
 
     def test_check_imports_rooms(self):
         self.room.rename(self.room.with_name("10_halving.ipynb"))
@@ -198,7 +295,7 @@ class Tools(unittest.TestCase):
             "import os\nassert os",
             "print('x')",
         ], {5: [{"output_type": "stream", "name": "stdout", "text": ["/home/somebody/file.csv"]}]})
-        self.fails("check_site", saying=[
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
             "nbdev drops", "dead link 30_nobody.ipynb", "dead anchor 10_doubling.ipynb#nothing", "@fig-none",
             "missing picture none.png", "Could not convert TeX math", "a list needs an empty line", "cell 3: should show something",
             "cell 4: imports and other code", "names a place of one machine", "leaves out survey/20_broken.ipynb",
@@ -207,56 +304,65 @@ class Tools(unittest.TestCase):
     def test_check_site_pictures(self):
         shown = {2: [picture(b"\x89PNG\r\n\x1a\n")]}
         self.add_page("tutorials/10_page", ["#| fig-alt: \"A map of zinc: high along the river.\"\ndraw = 1"], shown)
-        self.passes("check_site")
-        self.add_page("tutorials/10_page", ["draw = 1"], shown)
-        self.fails("check_site", saying="nbs/tutorials/10_page.ipynb cell 2: 1 saved pictures and 0 alternative texts")
-        self.add_page("tutorials/10_page", ["#| fig-alt: A map.\ndraw = 1"], shown)
-        self.fails("check_site", saying="says too little: 'A map.'")
-        self.add_page("tutorials/10_page", ["#| fig-alt: A map: high along the river, low elsewhere.\ndraw = 1"], shown)
-        self.fails("check_site", saying="cell 2: options that are no YAML")
+        self.passes("check_site", *IN_ONE_PROCESS)
+        self.add_page("tutorials/20_none", ["draw = 1"], shown)
+        self.add_page("tutorials/30_short", ["#| fig-alt: A map.\ndraw = 1"], shown)
+        self.add_page("tutorials/40_no_yaml", ["#| fig-alt: A map: high along the river, low elsewhere.\ndraw = 1"], shown)
         (self.room.parent / "dot.png").write_bytes(b"PNG")
-        self.add_page("tutorials/10_page", ["See ![](../survey/dot.png)."])
-        self.fails("check_site", saying="no alternative text of picture ../survey/dot.png")
+        self.add_page("tutorials/50_linked", ["See ![](../survey/dot.png)."])
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
+            "nbs/tutorials/20_none.ipynb cell 2: 1 saved pictures and 0 alternative texts",
+            "nbs/tutorials/30_short.ipynb cell 2: an alternative text that says too little: 'A map.'",
+            "nbs/tutorials/40_no_yaml.ipynb cell 2: options that are no YAML",
+            "nbs/tutorials/50_linked.ipynb: no alternative text of picture ../survey/dot.png", "site: 6 faults",
+        ])
 
     def test_check_site_page_size(self):
         noise = os.urandom(3_100_000)
         self.add_page("tutorials/10_page", ["#| fig-alt: \"Noise, three megabytes of it.\"\ndraw = 1"], {2: [picture(noise)]})
-        self.fails("check_site", saying="nbs/tutorials/10_page.ipynb: the page has 3.1 MB with its pictures")
+        self.fails("check_site", *IN_ONE_PROCESS, saying="nbs/tutorials/10_page.ipynb: the page has 3.1 MB with its pictures")
 
     def test_check_site_run_time(self):
-        for words in ("See it run: no time given.", "**Run time:** not measured."):
-            self.add_page("tutorials/10_page", [], run_time=words)
-            self.fails("check_site", saying="nbs/tutorials/10_page.ipynb: the cell after the title does not begin with the run time")
         self.add_page("tutorials/10_page", [])
-        self.passes("check_site")
+        self.passes("check_site", *IN_ONE_PROCESS)
+        self.add_page("tutorials/20_none", [], run_time="See it run: no time given.")
+        self.add_page("explanations/30_not_measured", [], run_time="**Run time:** not measured.")
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
+            f"nbs/{page}.ipynb: the cell after the title does not begin with the run time"
+            for page in ("tutorials/20_none", "explanations/30_not_measured")
+        ])
 
     def test_check_site_several_pictures(self):
         shown = {2: [picture(b"PNG"), picture(b"PNG")]}
         first, second = '"A map of zinc: high along the river."', '"A variogram of zinc: it rises to 900 m."'
         self.add_page("tutorials/10_page", [f"#| fig-alt: [{first}, {second}]\ndraw = 1"], shown)
-        self.passes("check_site")
+        self.passes("check_site", *IN_ONE_PROCESS)
         self.add_page("tutorials/10_page", [f"#| fig-alt: {first}\ndraw = 1"], shown)
-        self.fails("check_site", saying="cell 2: 2 saved pictures and 1 alternative texts")
+        self.fails("check_site", *IN_ONE_PROCESS, saying="cell 2: 2 saved pictures and 1 alternative texts")
 
     def test_check_site_offline(self):
         def html(text):
             return {2: [{"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}]}
 
-        self.add_page("tutorials/10_page", ["draw = 1", "See $\\frac{1}{2}$."], html('<code>$x$</code> costs 5 $, here 6 $ <a href="https://example.com">there</a>'))
-        self.passes("check_site")
-        self.add_page("tutorials/10_page", ["draw = 1"], html('<script src="https://example.com/plot.js"></script><img src="//example.com/a.png" alt="a">'))
-        self.fails("check_site", saying=["loads https://example.com/plot.js from a network", "loads //example.com/a.png from a network"])
-        self.add_page("tutorials/10_page", ["draw = 1"], html("<p>so $\\sigma^2 = 1$, and $x$</p>"))
-        self.fails("check_site", saying=["a formula that stays TeX: $\\sigma^2 = 1$", "a formula that stays TeX: $x$"])
+        self.add_page("tutorials/10_page", ["draw = 1", "See $\\frac{1}{2}$."],
+                      html('<code>$x$</code> costs 5 $, here 6 $ <a href="https://example.com">there</a>'))
+        self.passes("check_site", *IN_ONE_PROCESS)
+        loading = '<script src="https://example.com/plot.js"></script><img src="//example.com/a.png" alt="a">'
+        self.add_page("tutorials/20_loading", ["draw = 1"], html(loading))
+        self.add_page("tutorials/30_formulas", ["draw = 1"], html("<p>so $\\sigma^2 = 1$, and $x$</p>"))
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
+            "20_loading.ipynb: loads https://example.com/plot.js from a network", "20_loading.ipynb: loads //example.com/a.png from a network",
+            "30_formulas.ipynb: a formula that stays TeX: $\\sigma^2 = 1$", "30_formulas.ipynb: a formula that stays TeX: $x$", "site: 4 faults",
+        ])
 
     def test_check_site_notebooks(self):
         error = {"output_type": "error", "ename": "SurveyError", "evalue": "no", "traceback": []}
         self.add_page("explanations/10_page", ["draw = 1"], {2: [error]})
-        self.fails("check_site", saying="nbs/explanations/10_page.ipynb cell 2: a saved error: SurveyError")
+        self.fails("check_site", *IN_ONE_PROCESS, saying="nbs/explanations/10_page.ipynb cell 2: a saved error: SurveyError")
         (self.project / "nbs" / "explanations" / "10_page.ipynb").unlink()
         write_notebook(self.room, SOUND)
         write_notebook(self.project / "nbs" / "survey" / "20_untitled.ipynb", ["See words without a title."])
-        self.fails("check_site", saying=[
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
             "nbs/survey/10_doubling.ipynb: no cell has a saved output", "20_untitled.ipynb: the first text cell is no title",
             "nbs/sidebar.yml names explanations/10_page.ipynb, which does not exist",
         ])
@@ -275,21 +381,23 @@ class Tools(unittest.TestCase):
 
     def test_check_site_citations(self):
         self.add_page("explanations/10_page", ["See [@krige1951], and what @krige1951 said."])
-        self.passes("check_site")
+        self.passes("check_site", *IN_ONE_PROCESS)
         self.add_page("explanations/10_page", ["See [@krige1951; @krige1952]."])
-        self.fails("check_site", saying=["citation krige1952 not found", "nbs/explanations/10_page.ipynb: unresolved reference @krige1952"])
+        self.fails("check_site", *IN_ONE_PROCESS, saying=["citation krige1952 not found", "nbs/explanations/10_page.ipynb: unresolved reference @krige1952"])
 
     def test_check_site_settings(self):
         settings = self.project / "_quarto.yml"
-        sound = settings.read_text()
-        for words, instead, saying in (
-            ("html-math-method: mathml", "html-math-method: mathjax", "html-math-method is not mathml"),
-            ("search: true", "search: false", "the navbar has no search"),
-            ("bibliography: references.bib", "bibliography: others.bib", "the bibliography is 'others.bib'"),
+        text = settings.read_text()
+        for words, instead in (
+            ("html-math-method: mathml", "html-math-method: mathjax"), ("search: true", "search: false"),
+            ("bibliography: references.bib", "bibliography: others.bib"),
         ):
-            self.assertIn(words, sound)
-            settings.write_text(sound.replace(words, instead))
-            self.fails("check_site", saying=saying)
+            self.assertIn(words, text)
+            text = text.replace(words, instead)
+        settings.write_text(text)
+        self.fails("check_site", *IN_ONE_PROCESS, saying=[
+            "html-math-method is not mathml", "the navbar has no search", "the bibliography is 'others.bib'", "site: 3 faults",
+        ])
 
     def test_check_site_widths_and_headings(self):
         for name, words, instead, saying in (

@@ -14,10 +14,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from .app import (InferenceName, PriorName, StatisticName, TransformName, _AllowNegative, _choice, _Crs, _Duplicates, _Easting, _Elements, _Epochs, _Exclude, _File, _fit,
-                              _Force, _Inference, _Limits, _Negative, _Northing, _option, _Prior, _Quiet, _Seed, _Sheet, _Statistic, _ToCrs, _Transform, _Units, app, check_output,
-                              check_values, describe_survey, list_results, plain_messages, read_survey, split_duplicates, split_limits, split_names, split_units, staged,
-                              write_run)
+from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
+                                  ForceOption, InferenceName, InferenceOption,
+                                  LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
+                                  StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option,
+                                  split_duplicates, split_limits, split_names, split_units)
+from .runs import check_output, check_values, describe_survey, list_results, plain_messages, read_survey, staged, write_run
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/20_tune.ipynb #76725c1c
@@ -50,7 +52,8 @@ def write_tuning(tuning, survey, scratch: Path, options: dict, statistic: str, s
     found = {"objective": tuning.objective, "value": tuning.value, "excess": tuning.excess, "feasible": tuning.feasible, "study": tuning.study.study_name,
              "storage": tuning.storage, "searched": list(tuning.parameters), "trials": len(tuning.trials)}
     settings = {name: value for name, value in tuning.model.get_params().items() if name != "progress"}
-    write_run(tuning.model, tuning.model.denoise(survey, statistic=statistic), scratch, {**settings, "statistic": statistic, "tuning": {**options, **found}}, seconds, quiet)
+    write_run(tuning.model, tuning.model.denoise(survey, statistic=statistic), scratch, {**settings, "statistic": statistic, "tuning": {**options, **found}},
+              seconds, quiet)
 
 
 def summarise_tuning(tuning) -> str:
@@ -95,22 +98,27 @@ def run_worker(survey, model, options: dict, quiet: bool) -> None:
 
 # %% ../../nbs/cli/20_tune.ipynb #b4b65dfb
 _search = "The search"
-ObjectiveName = _choice("ObjectiveName", "held-out", "geostatistical")
+ObjectiveName = make_choice("ObjectiveName", "held-out", "geostatistical")
+_held_out = ObjectiveName("held-out")
 
-_Output = Annotated[Optional[Path], _option("Directory for the study and the results; new, empty, or that of a study to go on with.", "--output", "-o")]
-_Example = Annotated[Optional[str], _option("Tune for an example instead of a FILE: meuse or twin.")]
-_Trials = Annotated[int, _option("Trials that the study shall have in the end, those of earlier runs and of other workers included.", "--trials", min=1, panel=_search,
+_Output = Annotated[Optional[Path], make_option("Directory for the study and the results; new, empty, or that of a study to go on with.", "--output", "-o")]
+_Example = Annotated[Optional[str], make_option("Tune for an example instead of a FILE: meuse or twin.")]
+_Trials = Annotated[int, make_option("Trials that the study shall have in the end, those of earlier runs and of other workers included.", "--trials", min=1,
+                                     panel=_search,
                                  show_default=True)]
-_Minutes = Annotated[Optional[float], _option("Time budget: no fit of a trial begins after so many minutes. Fitting the best model comes on top.", "--minutes", min=0.001,
+_Minutes = Annotated[Optional[float], make_option("Time budget: no fit of a trial begins after so many minutes. Fitting the best model comes on top.",
+                                                  "--minutes", min=0.001,
                                               panel=_search)]
-_Objective = Annotated[ObjectiveName, _option("held-out: the most probable hidden values, among models whose books balance; geostatistical: the variogram one would like to see, "
+_Objective = Annotated[ObjectiveName, make_option("held-out: the most probable hidden values, among models whose books balance; geostatistical: the "
+                                                  "variogram one would like to see, "
                                               "which can be gamed.", panel=_search, show_default=True)]
-_Folds = Annotated[int, _option("How often other cells are hidden in a trial, each time with a fit.", "--folds", min=1, panel=_search, show_default=True)]
-_Seeds = Annotated[int, _option("Seeds of the model in a trial; multiplies the fits.", "--seeds", min=1, panel=_search, show_default=True)]
-_Storage = Annotated[Optional[str], _option("Keep the trials here instead of in the output directory: a database, such as postgresql+psycopg://user@host/name (the password is better "
+_Folds = Annotated[int, make_option("How often other cells are hidden in a trial, each time with a fit.", "--folds", min=1, panel=_search, show_default=True)]
+_Seeds = Annotated[int, make_option("Seeds of the model in a trial; multiplies the fits.", "--seeds", min=1, panel=_search, show_default=True)]
+_Storage = Annotated[Optional[str], make_option("Keep the trials here instead of in the output directory: a database, such as "
+                                                "postgresql+psycopg://user@host/name (the password is better "
                                             "left to ~/.pgpass or PGPASSWORD), or a journal file. Several processes may share it.", "--storage", panel=_search)]
-_Study = Annotated[str, _option("Name of the study in the storage.", "--study", panel=_search, show_default=True)]
-_Worker = Annotated[bool, _option("Only help with the trials in --storage; needs no -o and writes no results.", "--worker", panel=_search)]
+_Study = Annotated[str, make_option("Name of the study in the storage.", "--study", panel=_search, show_default=True)]
+_Worker = Annotated[bool, make_option("Only help with the trials in --storage; needs no -o and writes no results.", "--worker", panel=_search)]
 
 # %% ../../nbs/cli/20_tune.ipynb #e000a850
 def _refuse_wrong_place(output, storage, worker: bool, force: bool) -> None:
@@ -125,17 +133,22 @@ def _refuse_wrong_place(output, storage, worker: bool, force: bool) -> None:
 
 
 @app.command(epilog="Example:  scvae-nb tune samples.csv --crs EPSG:32635 --trials 50 --minutes 120 -o tuned")
-def tune(output: _Output = None, file: _File = None, example: _Example = None, force: _Force = False, quiet: _Quiet = False, trials: _Trials = 50,
-         minutes: _Minutes = None, objective: _Objective = ObjectiveName("held-out"), folds: _Folds = 3, seeds: _Seeds = 1, storage: _Storage = None,
-         study: _Study = "scvae_nb", worker: _Worker = False, easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, to_crs: _ToCrs = None,
-         elements: _Elements = None, units: _Units = None, sheet: _Sheet = None, negative_censored: _Negative = False, allow_negative: _AllowNegative = False,
-         exclude: _Exclude = None, detection_limits: _Limits = None, duplicates: _Duplicates = None, transform: _Transform = TransformName.log,
-         spatial_prior: _Prior = PriorName.gp, inference: _Inference = InferenceName.refined, epochs: _Epochs = None, statistic: _Statistic = StatisticName.median, seed: _Seed = 0) -> None:
+def tune(output: _Output = None, file: FileArgument = None, example: _Example = None, force: ForceOption = False, quiet: QuietOption = False,
+         trials: _Trials = 50,
+         minutes: _Minutes = None, objective: _Objective = _held_out, folds: _Folds = 3, seeds: _Seeds = 1, storage: _Storage = None,
+         study: _Study = "scvae_nb", worker: _Worker = False, easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None,
+         to_crs: ToCrsOption = None,
+         elements: ElementsOption = None, units: UnitsOption = None, sheet: SheetOption = None, negative_censored: NegativeOption = False,
+         allow_negative: AllowNegativeOption = False,
+         exclude: ExcludeOption = None, detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None,
+         transform: TransformOption = TransformName.log,
+         spatial_prior: PriorOption = PriorName.gp, inference: InferenceOption = InferenceName.refined, epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
+         seed: SeedOption = 0) -> None:
     """Find the parameters that suit a survey; write the best model, what it makes of the survey, and all trials.
 
     Searched are the numbers of latents, the width of the network, the likelihood and the smoothness of the fields (gp); where inference is
-    amortised, the learning rate and the neighbours too. A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that lose or invent
-    variation are out. It takes as long as `denoise`, times --folds, times --trials: begin with a few.
+    amortised, the learning rate and the neighbours too. A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that
+    lose or invent variation are out. It takes as long as `denoise`, times --folds, times --trials: begin with a few.
 
     To share the work, give all processes the same FILE, options and --storage, and all but one of them --worker.
     """
@@ -151,7 +164,8 @@ def tune(output: _Output = None, file: _File = None, example: _Example = None, f
         from scvae_nb.model.denoiser import SCVAE
 
         model = SCVAE(**settings, progress=not quiet)
-        options = {"n_trials": trials, "objective": objective.value.replace("-", "_"), "timeout": None if minutes is None else 60 * minutes, "n_folds": folds, "n_seeds": seeds,
+        options = {"n_trials": trials, "objective": objective.value.replace("-", "_"), "timeout": None if minutes is None else 60 * minutes, "n_folds": folds,
+                   "n_seeds": seeds,
                    "random_state": seed, "study_name": study, "storage": storage}
         if worker:
             run_worker(survey, model, options, quiet)

@@ -66,7 +66,8 @@ def _of_the_survey(duplicates, survey):
     known = duplicates.samples.isin(list(survey.index))
     if not known.all():
         strange = duplicates.samples[~known]
-        raise SurveyError(f"{len(strange)} of {len(duplicates)} rows of the duplicates belong to no sample of the survey ({name_columns(strange.map(str).unique())}). "
+        raise SurveyError(f"{len(strange)} of {len(duplicates)} rows of the duplicates belong to no sample of the survey "
+                          f"({name_columns(strange.map(str).unique())}). "
                           "Leave them out, or name their samples.")
     return duplicates.select(elements=survey.elements)
 
@@ -156,7 +157,9 @@ def shrinkage_bound(differences):
     product, square = raw * towards, towards**2
     weight = (product.sum() / square.sum()).clip(0, 1)
     others = ((product.sum() - product) / (square.sum() - square)).clip(0, 1)
-    relative = lambda chosen: ((raw - chosen * towards)**2).mean() / (raw**2).mean()
+    def relative(chosen):
+        return ((raw - chosen * towards)**2).mean() / (raw**2).mean()
+
     return pd.DataFrame({"weight": weight, "in_sample": relative(weight), "left_out": relative(others)}).rename_axis("element")
 
 # %% ../../nbs/evaluation/41_against_duplicates.ipynb #7a6e41b6
@@ -202,7 +205,8 @@ def half_splits(model, duplicates, n_splits=20, random_state=0):
     -------
     pandas.DataFrame
         One row per split: median |log2| of variances against the unseen half, of `learnt` (nugget and seen half), `prior` (nothing seen) and `seen_half`
-        (the variance of the seen half alone: how far two halves of the duplicates are from each other); and median log2 of the first two, `learnt_bias`, `prior_bias`.
+        (the variance of the seen half alone: how far two halves of the duplicates are from each other); and median log2 of the first two,
+        `learnt_bias`, `prior_bias`.
     """
     if model.transform != "log":
         raise SurveyError(f"the model has transform={model.transform!r}; expected 'log', on which the errors of duplicates are relative errors.")

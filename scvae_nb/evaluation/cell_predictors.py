@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from tqdm.auto import tqdm
 
-from .baselines import _standard_scale
-from ..geostatistics.kriging import _ordinary_kriging, automatic_variogram
+from .baselines import standardised_logarithms
+from ..geostatistics.kriging import ordinary_kriging, automatic_variogram
 from ..geostatistics.neighbours import nearest_neighbours
 from ..survey.errors import SurveyError, missing_extra
 
@@ -112,7 +112,7 @@ class _CellPredictor(BaseEstimator):
             The predictor itself.
         """
         survey.check(min_samples=10)
-        values, centre, spread = _standard_scale(survey)
+        values, centre, spread = standardised_logarithms(survey)
         row, column = np.nonzero(np.isnan(values))
         function = self._quantile_function(values, survey.coordinates, row, column)
         self.survey_, self.prediction_ = survey, CellPrediction(survey, lambda u: function(u) * spread[column] + centre[column])
@@ -173,7 +173,7 @@ def krige_cells(values, coordinates, variogram, targets, n_neighbours=100):
         to_site, index = nearest_neighbours(places, n_neighbours, queries=coordinates[targets[batch]])
         near = places[index]
         between = np.linalg.norm(near[:, :, None] - near[:, None], axis=-1)
-        mean[batch], variance[batch] = _ordinary_kriging(variogram, between, to_site, data[index])
+        mean[batch], variance[batch] = ordinary_kriging(variogram, between, to_site, data[index])
     return mean, variance + variogram.nugget
 
 # %% ../../nbs/evaluation/35_cell_predictors.ipynb #f7af5ce4

@@ -23,7 +23,7 @@ from .calibration import central_interval, crps_from_draws, interval_coverage, l
 from .cell_predictors import krige_cells
 from .held_out import hide_blocks, hide_cells, without_cells
 from .objectives import cell_log_scores, closure_check, closure_excess
-from .scores import Layers, _fitted_row, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
+from .scores import Layers, fitted_parameters, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
 from ..geostatistics.kriging import automatic_variogram
 from ..survey.errors import SurveyError, SurveyWarning
 from ..survey.table import Survey
@@ -33,7 +33,8 @@ from ..survey.table import Survey
 class Candidate:
     """What a method made of a survey, in the form in which claims are judged; made by `as_candidate`.
 
-    Attributes: `survey`, `layers` (see `gather_layers`; `lower` and `upper` equal the estimate for methods without uncertainty), `result` (the `DenoisedSurvey`, or None).
+    Attributes: `survey`, `layers` (see `gather_layers`; `lower` and `upper` equal the estimate for methods without uncertainty), `result` (the
+    `DenoisedSurvey`, or None).
     """
 
     survey: Survey
@@ -84,7 +85,8 @@ def as_candidate(survey, result):
         return Candidate(survey, layers, result)
     estimate = getattr(result, "signal", result)
     if not (estimate.index.equals(survey.index) and list(estimate.columns) == list(survey.elements)):
-        raise SurveyError(f"the estimate has {estimate.shape[0]} samples of {estimate.shape[1]} elements, the survey {survey.n_samples} of {survey.n_elements}, or "
+        raise SurveyError(f"the estimate has {estimate.shape[0]} samples of {estimate.shape[1]} elements, the survey {survey.n_samples} of "
+                          f"{survey.n_elements}, or "
                           "their labels differ; expected an estimate of this survey.")
     if (estimate <= 0).any(axis=None):
         raise SurveyError("the estimate has contents at or below zero, which have no logarithm; expected concentrations.")
@@ -106,7 +108,7 @@ _PARAMETERS = ["nugget", "partial_sill"]
 
 def _fitted(curves):
     "Parameters fitted to the mean of the draws, a row per element."
-    return pd.DataFrame({element: _fitted_row(mean_of_draws(curves[element])) for element in curves.columns.unique("element")}).T.infer_objects()
+    return pd.DataFrame({element: fitted_parameters(mean_of_draws(curves[element])) for element in curves.columns.unique("element")}).T.infer_objects()
 
 
 def variogram_quantities(candidate, truth=None, max_lag=None, n_draws=5, max_samples=1500, random_state=0):
@@ -125,8 +127,9 @@ def variogram_quantities(candidate, truth=None, max_lag=None, n_draws=5, max_sam
     Returns
     -------
     dict
-        Medians over elements: `nugget`, `partial_sill` (shares of the observed variance), `range` (map units), `nugget_share`, `closure_error`; over all elements `closure_excess`; with a truth
-        `nugget_error` and `partial_sill_error`, absolute differences from its parameters, and those (`nugget_of_truth`, ...).
+        Medians over elements: `nugget`, `partial_sill` (shares of the observed variance), `range` (map units), `nugget_share`, `closure_error`; over
+        all elements `closure_excess`; with a truth `nugget_error` and `partial_sill_error`, absolute differences from its parameters, and those
+        (`nugget_of_truth`, ...).
     """
     options = dict(n_draws=n_draws, max_samples=max_samples, random_state=random_state, max_lag=max_lag)
     curves = layer_variograms(candidate, candidate.layers, **options)
@@ -223,7 +226,8 @@ def _columns(survey, association):
     chosen = list(survey.elements if association is None else association)
     absent = [name for name in chosen if name not in survey.elements]
     if absent or not chosen:
-        raise SurveyError(f"the association names {', '.join(map(repr, absent)) or 'no element'}; expected elements of the survey: {', '.join(survey.elements)}.")
+        raise SurveyError(f"the association names {', '.join(map(repr, absent)) or 'no element'}; expected elements of the survey: "
+                          f"{', '.join(survey.elements)}.")
     return [survey.elements.index(name) for name in chosen]
 
 
@@ -248,8 +252,9 @@ def anomaly_quantities(candidate, association=None, truth=None, reach=3.0):
     Returns
     -------
     dict
-        `contrast`; with a truth `roc_area`, `true_of_highest` (share of the highest 5 %), `deposits_found` (share), `halo_error` (root mean squared error of the
-        association in the halos, standard deviations of the observed logarithms); all but the last also of the layer signal, names ending in `_signal`.
+        `contrast`; with a truth `roc_area`, `true_of_highest` (share of the highest 5 %), `deposits_found` (share), `halo_error` (root mean squared
+        error of the association in the halos, standard deviations of the observed logarithms); all but the last also of the layer signal, names ending
+        in `_signal`.
     """
     found = {}
     for layer, ending in (("denoised", ""), ("signal", "_signal")):
@@ -293,7 +298,8 @@ def hide_samples(survey, design="random", share=0.2, cells=0.0, spacing=None, ra
         Shape (n, p), bool: true where a value is hidden, alone or with its sample.
     """
     if design not in ("random", "blocks") or not 0 < share <= 0.5 or not 0 <= cells < 0.5:
-        raise SurveyError(f"design={design!r}, share={share}, cells={cells}; expected 'random' or 'blocks', a share above 0 and up to 0.5, and cells from 0 to below 0.5.")
+        raise SurveyError(f"design={design!r}, share={share}, cells={cells}; expected 'random' or 'blocks', a share above 0 and up to 0.5, and cells from 0 "
+                          f"to below 0.5.")
     if design == "blocks":
         hidden = hide_blocks(survey, max(2, round(1 / share)), spacing, random_state)[0][1].to_numpy()
         rows = hidden.any(axis=1)
@@ -443,7 +449,9 @@ def hidden_quantities(candidate, survey, rows, hidden, association=None, signal=
         return found, {}
     draws = predictive_draws(candidate, kriged, n_draws, random_state)
     exact = _exact_log_scores(candidate, np.where(hidden, raw, np.nan), spread, random_state)
-    score_of = lambda part: held_out_scores((draws / spread)[:, part], (raw / spread)[part], None if exact is None else exact[part])
+    def score_of(part):
+        return held_out_scores((draws / spread)[:, part], (raw / spread)[part], None if exact is None else exact[part])
+
     return found | score_of(hidden & rows[:, None] & ~np.isnan(raw)), score_of(alone) if alone.any() else {}
 
 # %% ../../nbs/evaluation/80_claims.ipynb #092dea8d
@@ -467,9 +475,9 @@ def interpolation_quantities(method, survey, design="random", share=0.2, cells=0
     Returns
     -------
     dict
-        Of hidden samples, names ending in the design: `interpolation` and, against a true signal, `interpolation_truth` (root mean squared errors in standard deviations of
-        the observed logarithms), `anomaly`; of an SCVAE `direct` (its own prediction); of an SCVAE and of raw values the scores of `held_out_scores`.
-        With `cells`, those scores of single hidden cells, under their plain names.
+        Of hidden samples, names ending in the design: `interpolation` and, against a true signal, `interpolation_truth` (root mean squared errors in
+        standard deviations of the observed logarithms), `anomaly`; of an SCVAE `direct` (its own prediction); of an SCVAE and of raw values the scores
+        of `held_out_scores`. With `cells`, those scores of single hidden cells, under their plain names.
     """
     seen, rows, hidden = hide_samples(survey, design, share, cells, spacing, random_state)
     candidate = as_candidate(seen, clone(method, safe=False).fit(seen).denoise())
@@ -489,8 +497,8 @@ def truth_quantities(candidate, truth):
     Returns
     -------
     dict
-        `rmse_signal`, `rmse_denoised` (standard deviations of the true signal) and `truth_coverage_90`: true denoised values inside the 90 % interval, for methods that
-        have one.
+        `rmse_signal`, `rmse_denoised` (standard deviations of the true signal) and `truth_coverage_90`: true denoised values inside the 90 % interval,
+        for methods that have one.
     """
     found = {f"rmse_{layer}": truth.rmse(getattr(candidate, layer), layer) for layer in ("signal", "denoised")}
     if candidate.result is not None:
@@ -601,7 +609,8 @@ CLAIMS = {
     "more regular distributions": (Criterion("qq_correlation", "higher"), (Criterion("shape_error", "lower"), *_NOT_SMOOTHED_AWAY)),
     "fewer outliers": (Criterion("outliers", "lower"), (Criterion("shape_error", "lower"), *_NOT_SMOOTHED_AWAY)),
     "lower kurtosis": (Criterion("kurtosis", "lower"), (Criterion("kurtosis_error", "lower"), *_NOT_SMOOTHED_AWAY)),
-    "better interpolation": (Criterion("interpolation_random", "lower"), (Criterion("interpolation_truth_random", "lower"), Criterion("interpolation_blocks", "lower"))),
+    "better interpolation": (Criterion("interpolation_random", "lower"), (Criterion("interpolation_truth_random", "lower"),
+                                                                          Criterion("interpolation_blocks", "lower"))),
     "explicit uncertainty": (Criterion("coverage_90", "within", (0.82, 0.98)), (Criterion("log_score", "lower"),)),
 }
 
@@ -637,8 +646,9 @@ def claims_table(results, method, reference="raw", claims=CLAIMS):
     Returns
     -------
     pandas.DataFrame
-        Index claim; columns (figure, guard) x (quantity, reference, value, spread, holds): means over the seeds of both, the standard deviation over the seeds of the method, and
-        "yes" (in every seed), "no" (in none) or "1 of 3". A claim whose figure was not measured is left out; a guard that was not measured is NaN.
+        Index claim; columns (figure, guard) x (quantity, reference, value, spread, holds): means over the seeds of both, the standard deviation over
+        the seeds of the method, and "yes" (in every seed), "no" (in none) or "1 of 3". A claim whose figure was not measured is left out; a guard that
+        was not measured is NaN.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from .calibration import ALL, _as_long, _check_levels, _in_batches
+from .calibration import ALL, scored_cells, checked_levels, score_in_batches
 from ..survey.errors import SurveyError, name_columns
 
 # %% ../../nbs/evaluation/24_conformal.ipynb #ece779c0
@@ -22,7 +22,7 @@ def _ends(draws, level):
     "Lower end, median and upper end (3, ...) of central intervals, by Weibull's rule."
     predicted = np.where(np.isnan(draws).any(axis=0), np.nan, 0.0)
     levels = (1 - level) / 2, 0.5, (1 + level) / 2
-    return _in_batches(lambda batch, _: np.quantile(batch, levels, axis=0, method="weibull"), draws, predicted, 3)
+    return score_in_batches(lambda batch, _: np.quantile(batch, levels, axis=0, method="weibull"), draws, predicted, 3)
 
 
 def _needed(truth, ends, method):
@@ -80,8 +80,8 @@ class ConformalCalibrator(BaseEstimator):
         """
         if self.method not in METHODS:
             raise SurveyError(f"method={self.method!r} is not known; expected one of {', '.join(map(repr, METHODS))}.")
-        draws, truth = _as_long(draws, truth)
-        level = _check_levels(self.level, len(draws))[0]
+        draws, truth = scored_cells(draws, truth)
+        level = checked_levels(self.level, len(draws))[0]
         needed = pd.Series(_needed(truth.to_numpy(), _ends(draws, level), self.method), truth.index)
         groups = {ALL: needed} if self.pooled else dict(iter(needed.groupby(level="element", sort=False)))
         self.correction_ = pd.Series({name: _conformal_quantile(part.to_numpy(), level, name) for name, part in groups.items()}, name=self.method)
@@ -104,7 +104,7 @@ class ConformalCalibrator(BaseEstimator):
             Shape (...), unit of the draws.
         """
         draws = np.asarray(draws)
-        lower, middle, upper = _ends(draws, _check_levels(self.level, len(draws))[0])
+        lower, middle, upper = _ends(draws, checked_levels(self.level, len(draws))[0])
         correction = self._of(elements, draws.shape[-1])
         if self.method == "shift":
             return lower - correction, upper + correction

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
 
-from .held_out import _folds, known_truth
+from .held_out import hidden_folds, known_truth
 from .scores import works_on_logs
 from ..geostatistics.variograms import experimental_variogram, fit_variogram, variogram_samples
 from ..model.density import predictive_log_density
@@ -118,7 +118,8 @@ def _elements_judged(survey):
     "Which elements have values, not limits, in at least half of their reported cells; bool (p,)."
     judged = (_known(survey).notna().sum() >= np.maximum(0.5 * survey.values.notna().sum(), 10)).to_numpy()
     if not judged.any():
-        raise SurveyError(f"no element has values above detection in half of its cells (and at least 10); found at most {int(_known(survey).notna().sum().max())} "
+        raise SurveyError(f"no element has values above detection in half of its cells (and at least 10); found at most "
+                          f"{int(_known(survey).notna().sum().max())} "
                           "of an element. Variograms cannot judge such a survey: leave out elements that are mostly below detection.")
     return judged
 
@@ -147,7 +148,9 @@ _LOSSES = ["nugget", "partial_sill", "range"]
 
 def _loss(observed, denoised):
     "The three losses of one element, from its fitted variograms; `denoised` is None where no variogram could be fitted."
-    ratio = lambda after, before: min(1.0, abs(np.log(after / before))) if after > 0 else 1.0
+    def ratio(after, before):
+        return min(1.0, abs(np.log(after / before))) if after > 0 else 1.0
+
     if denoised is None:
         return [0.0, 1.0, 1.0]
     return [denoised.nugget / observed.sill, ratio(denoised.partial_sill, observed.partial_sill), ratio(np.nan_to_num(denoised.range), observed.range)]
@@ -180,8 +183,8 @@ def geostatistical_losses(result, n_draws=20, max_samples=1500, random_state=0):
     Returns
     -------
     pandas.DataFrame
-        Rows: the elements with spatial structure (a partial sill above 0); columns `nugget`, `partial_sill`, `range`, the three terms, and `loss`, their sum; 0 is
-        best, 3 about the worst.
+        Rows: the elements with spatial structure (a partial sill above 0); columns `nugget`, `partial_sill`, `range`, the three terms, and `loss`,
+        their sum; 0 is best, 3 about the worst.
 
     Raises
     ------
@@ -192,12 +195,13 @@ def geostatistical_losses(result, n_draws=20, max_samples=1500, random_state=0):
     options = {"max_samples": max_samples, "random_state": random_state}
     curves = _semivariances(np.concatenate([observed[None], draws]), result.survey.coordinates, options)
     classes, rows = _lag_classes(len(observed), result.survey.coordinates, options), {}
-    for element, curve in zip(np.array(result.survey.elements)[_elements_judged(result.survey)], curves.transpose(1, 2, 0)):
+    for element, curve in zip(np.array(result.survey.elements)[_elements_judged(result.survey)], curves.transpose(1, 2, 0), strict=True):
         before = _fitted(classes, curve[0])
         if before is not None and before.partial_sill > 0:
             rows[element] = _loss(before, _fitted(classes, curve[1:].mean(axis=0)))
     if not rows:
-        raise SurveyError("no element has spatial structure: every fitted variogram is pure nugget, so there is nothing to keep. Expected at least one partial sill "
+        raise SurveyError("no element has spatial structure: every fitted variogram is pure nugget, so there is nothing to keep. Expected at least one "
+                          "partial sill "
                           "above 0; tune with objective='held_out', or add samples.")
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_LOSSES).rename_axis("element")
     return table.assign(loss=table.sum(axis=1))
@@ -224,8 +228,8 @@ def closure_check(result, n_draws=20, max_samples=1500, random_state=0):
     Returns
     -------
     pandas.DataFrame
-        A row per lag class: `lag` (mean distance, map units), `pairs`, `discrepancy` (mean over the elements of the logarithm of denoised plus measurement over observed
-        semivariance: below 0 variation is missing, above 0 it was invented), `spread` (what chance makes of it).
+        A row per lag class: `lag` (mean distance, map units), `pairs`, `discrepancy` (mean over the elements of the logarithm of denoised plus
+        measurement over observed semivariance: below 0 variation is missing, above 0 it was invented), `spread` (what chance makes of it).
     """
     observed, draws = _maps(result, n_draws, random_state)
     deviation = measurement_deviation(result).to_numpy(dtype=float)[_elements_judged(result.survey)]
@@ -292,7 +296,8 @@ def cell_log_scores(result, truth, n_draws=256, random_state=0):
     draws = scale(np.asarray(result.sample(n_draws, layer="denoised", random_state=random_state))[:, row, column])
     deviation = measurement_deviation(result).to_numpy(dtype=float)[column]
     if np.isnan(draws).any():
-        raise SurveyError(f"{type(result).__name__} has no prediction for {int(np.isnan(draws).any(axis=0).sum())} of {len(row)} hidden cells; expected a method that fills "
+        raise SurveyError(f"{type(result).__name__} has no prediction for {int(np.isnan(draws).any(axis=0).sum())} of {len(row)} hidden cells; expected a "
+                          f"method that fills "
                           "in what is missing. Judge it by objective='geostatistical' or by closure_check.")
     filled = np.full(truth.shape, np.nan)
     filled[row, column] = -_kernel_mixture(scale(truth.to_numpy(dtype=float)[row, column]), draws, deviation)
@@ -304,7 +309,8 @@ OBJECTIVES = ("held_out", "geostatistical")
 
 @dataclass
 class Step:
-    """One fit of an objective: `score` (smaller is better), `closure` (as from `closure_check`; None for "geostatistical"), `seed`, `fold`, `seconds`, `converged`."""
+    """One fit of an objective: `score` (smaller is better), `closure` (as from `closure_check`; None for "geostatistical"), `seed`, `fold`, `seconds`,
+    `converged`."""
 
     score: float
     closure: pd.DataFrame | None
@@ -355,7 +361,7 @@ def objective_steps(method, survey, objective="held_out", n_folds=3, share=0.1, 
     if objective not in OBJECTIVES:
         raise SurveyError(f"objective={objective!r} is not known; expected one of {', '.join(map(repr, OBJECTIVES))}.")
     for seed in range(random_state, random_state + n_seeds):
-        whole = [(survey, None)] if objective == "geostatistical" else _folds(survey, "cells", n_folds, share, None, random_state)
+        whole = [(survey, None)] if objective == "geostatistical" else hidden_folds(survey, "cells", n_folds, share, None, random_state)
         for fold, (seen, hidden) in enumerate(whole):
             start = time.perf_counter()
             result, converged = _fit(_seeded(method, seed), seen)
@@ -371,8 +377,8 @@ def objective_steps(method, survey, objective="held_out", n_folds=3, share=0.1, 
 class ObjectiveValue:
     """Value of an objective; made by `summarise_steps`.
 
-    Attributes: `value` (smaller is better), `excess` (of the constraint, at most 0 where it is met; NaN for "geostatistical", which has none), `feasible`, `steps`
-    (DataFrame: seed, fold, score, excess, seconds, converged), `closure` (mean of the checks of all steps, or None).
+    Attributes: `value` (smaller is better), `excess` (of the constraint, at most 0 where it is met; NaN for "geostatistical", which has none),
+    `feasible`, `steps` (DataFrame: seed, fold, score, excess, seconds, converged), `closure` (mean of the checks of all steps, or None).
     """
 
     value: float

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['variogram_layers', 'distribution_statistics', 'works_on_logs', 'Layers', 'gather_layers', 'layer_variograms',
-           'mean_of_draws', 'fit_curve', 'fit_layers', 'closure_by_lag', 'closure', 'uncertainty_table',
-           'largest_changes', 'Evaluation', 'evaluate']
+           'mean_of_draws', 'fit_curve', 'fitted_parameters', 'fit_layers', 'closure_by_lag', 'closure',
+           'uncertainty_table', 'largest_changes', 'Evaluation', 'evaluate']
 
 # %% ../../nbs/evaluation/10_scores.ipynb #801924fe
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def fit_curve(curve: pd.Series):
     return fit_variogram(experimental)
 
 
-def _fitted_row(curve: pd.Series) -> dict:
+def fitted_parameters(curve: pd.Series) -> dict:
     """Parameters of a fitted variogram; NaN, and why, where nothing can be fitted."""
     names = ("nugget", "partial_sill", "range", "nugget_share", "model", "at_bound", "rmse")
     try:
@@ -181,7 +181,7 @@ def fit_layers(curves: pd.DataFrame) -> pd.DataFrame:
         of_element = curves[element]
         for layer in variogram_layers:
             curve = mean_of_draws(of_element) if layer == "denoised_samples" else of_element[layer]
-            rows[element, layer] = _fitted_row(curve)
+            rows[element, layer] = fitted_parameters(curve)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["element", "layer"])
 
 # %% ../../nbs/evaluation/10_scores.ipynb #33015b84
@@ -297,8 +297,8 @@ class Evaluation:
     """Tables on what denoising did to a survey; made by `evaluate`.
 
     Attributes: `variograms` and `distribution`, rows (element, layer); `uncertainty`, a row per element; `closure`,
-    a Series; `books`, rows (element, lag), as from `closure_by_lag`; `changes`, the values changed most; `n_large_changes`, how many values moved by more than three standard
-    deviations of measurement; `curves`, experimental variograms as from `layer_variograms`; `layers`, a `Layers`.
+    a Series; `books`, rows (element, lag), as from `closure_by_lag`; `changes`, the values changed most; `n_large_changes`, how many values moved by
+    more than three standard deviations of measurement; `curves`, experimental variograms as from `layer_variograms`; `layers`, a `Layers`.
     """
 
     variograms: pd.DataFrame

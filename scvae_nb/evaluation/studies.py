@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from ..survey.errors import SurveyError, SurveyWarning, missing_extra
+from ..survey.errors import SurveyError, missing_extra
 
 # %% ../../nbs/evaluation/72_studies.ipynb #555bb786
 _HEARTBEAT, _GRACE = 60, 240  # seconds between signs of life of a trial, and until it is given up, where trials run on several machines
@@ -79,7 +79,8 @@ def _database(url):
     local = make_url(url).get_backend_name() == "sqlite"
     # SQLite lets one process write at a time: others wait. A server may drop a connection that was silent during a long fit: ask before use.
     engine = {"connect_args": {"timeout": 60}} if local else {"pool_pre_ping": True}
-    beating = {} if local else dict(heartbeat_interval=_HEARTBEAT, grace_period=_GRACE, heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1))
+    beating = {} if local else dict(heartbeat_interval=_HEARTBEAT, grace_period=_GRACE,
+                                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1))
     for attempt in range(_TRIES):
         try:
             return RDBStorage(url, engine_kwargs=engine, **beating)
@@ -202,7 +203,8 @@ def _check_identity(study, identity, where):
         raise SurveyError(f"the study {study.study_name!r} in {where} was not made by tune; give another study_name.")
     different = list(filter(None, (_differences(part, kept[part], identity[part]) for part in identity)))
     if different:
-        raise SurveyError(f"the study {study.study_name!r} in {where} was made with {', and with '.join(different)}. Its trials cannot be compared with new ones. "
+        raise SurveyError(f"the study {study.study_name!r} in {where} was made with {', and with '.join(different)}. Its trials cannot be compared with new "
+                          f"ones. "
                           "Repeat the earlier call to resume it, or give another study_name or storage.")
 
 # %% ../../nbs/evaluation/72_studies.ipynb #f2fe15ad
@@ -421,8 +423,9 @@ def trials_table(study):
     Returns
     -------
     pandas.DataFrame
-        A row per trial: `state` (complete; pruned: given up early; failed: for the `reason` given; lost: its process was killed or interrupted; running; waiting), `value` (mean
-        score of the steps that were done), `excess` (of the constraint), `feasible`, a column for each parameter, `steps`, `seconds`, `converged` (share of the fits),
+        A row per trial: `state` (complete; pruned: given up early; failed: for the `reason` given; lost: its process was killed or interrupted;
+        running; waiting), `value` (mean score of the steps that were done), `excess` (of the constraint), `feasible`, a column for each parameter,
+        `steps`, `seconds`, `converged` (share of the fits),
         `worker`, `reason`.
     """
     rows = []

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from .held_out import _folds
+from .held_out import hidden_folds
 from .objectives import OBJECTIVES, TOLERANCE, objective_steps, summarise_steps
 from .studies import (NumberedSampler, best_trial, count_trials, describe_storage, give_up_lost, open_storage, open_study, study_identity,
                                          trial_excess, trials_table, try_again, worker_mark)
@@ -242,7 +242,8 @@ def _tell(study, n_trials, interrupted, feasible, where):
     table = trials_table(study)
     failed = table[table["state"] == "failed"]
     if len(failed):
-        warnings.warn(f"{len(failed)} of {len(table)} trials failed; the first, trial {failed.index[0]}: {failed['reason'].iloc[0]} (column 'reason' of .trials has all).",
+        warnings.warn(f"{len(failed)} of {len(table)} trials failed; the first, trial {failed.index[0]}: {failed['reason'].iloc[0]} (column 'reason' of "
+                      f".trials has all).",
                       SurveyWarning, stacklevel=4)
     if interrupted:
         done = int(table["state"].isin(["complete", "pruned", "failed"]).sum())
@@ -250,8 +251,10 @@ def _tell(study, n_trials, interrupted, feasible, where):
         warnings.warn(f"interrupted with {done} of {n_trials} trials finished.{resume}", SurveyWarning, stacklevel=4)
     if not feasible:
         excess = table.loc[table["state"] == "complete", "excess"].min()
-        warnings.warn(f"none of the trials balances its books: the closest is {100 * excess:.0f} % outside the tolerance at its worst lag. It is returned, with .feasible False; "
-                      "do not trust its nugget. Search other parameters, run more trials, or see closure_check for the lags at which variation is missing or invented.",
+        warnings.warn(f"none of the trials balances its books: the closest is {100 * excess:.0f} % outside the tolerance at its worst lag. It is returned, "
+                      f"with .feasible False; "
+                      "do not trust its nugget. Search other parameters, run more trials, or see closure_check for the lags at which variation is missing or "
+                      "invented.",
                       SurveyWarning, stacklevel=4)
 
 # %% ../../nbs/evaluation/75_tuning.ipynb #2bd773af
@@ -259,8 +262,9 @@ def _tell(study, n_trials, interrupted, feasible, where):
 class Tuning:
     """What a study found; made by `tune`.
 
-    Attributes: `study` (optuna.Study), `model` (SCVAE with the best parameters, fitted to the whole survey; None if `refit` was false), `parameters` (dict, those searched), `value` (objective of the best trial),
-    `excess` (of its constraint, at most 0 where it is met; NaN without), `feasible`, `objective` (its name), `storage` (where the trials are, in words).
+    Attributes: `study` (optuna.Study), `model` (SCVAE with the best parameters, fitted to the whole survey; None if `refit` was false), `parameters`
+    (dict, those searched), `value` (objective of the best trial), `excess` (of its constraint, at most 0 where it is met; NaN without), `feasible`,
+    `objective` (its name), `storage` (where the trials are, in words).
     """
 
     study: optuna.Study
@@ -293,9 +297,10 @@ def _objective_settings(objective, n_folds, share, n_seeds, random_state, model,
             raise SurveyError(f"{name}={value!r}; expected a whole number of at least 1.")
     if objective == "held_out":
         if model.transform not in ("log", None):
-            raise SurveyError(f"objective='held_out' hides single cells, and transform={model.transform!r} needs complete samples; expected transform='log' or None. "
+            raise SurveyError(f"objective='held_out' hides single cells, and transform={model.transform!r} needs complete samples; expected "
+                              f"transform='log' or None. "
                               "Or tune with objective='geostatistical', knowing that it can be gamed.")
-        for _ in _folds(survey, "cells", n_folds, share, None, random_state):
+        for _ in hidden_folds(survey, "cells", n_folds, share, None, random_state):
             pass
     return dict(objective=objective, n_folds=n_folds, share=share, n_seeds=n_seeds, random_state=random_state)
 
@@ -374,7 +379,8 @@ def tune(survey, n_trials=50, storage=None, model=None, objective="held_out", se
     Returns
     -------
     Tuning
-        After Ctrl-C, of the trials that were finished, with a warning. Settings that cannot work, a study that asks another question, or no trial with a value end in a SurveyError.
+        After Ctrl-C, of the trials that were finished, with a warning. Settings that cannot work, a study that asks another question, or no trial with
+        a value end in a SurveyError.
     """
     settings = dict(objective=objective, n_folds=n_folds, share=share, n_seeds=n_seeds, random_state=random_state)
     work, where = _plan(survey, model, search, tolerance, n_trials, timeout, settings), describe_storage(storage)

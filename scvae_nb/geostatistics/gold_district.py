@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
-from .covariance import effective_range, matern
+from .covariance import matern
 from .designs import sampling_sites
 from .kriging import min_max_factors
 from .laboratory import random_cells
@@ -29,8 +29,10 @@ from ..survey.table import Survey
 ELEMENTS = pd.DataFrame(
     [["ppb", 1.5, 1.5, 0.20, 0.5, 0.40, 0.00, 0.20], ["ppm", 8.0, 4.8, 0.25, np.nan, 0.35, 0.00, 0.15], ["ppm", 0.7, 0.4, 0.30, np.nan, 0.35, 0.00, 0.15],
      ["ppb", 32.0, 50.0, 0.35, 15.0, 0.30, 0.05, 0.18], ["ppb", 80.0, 53.0, 0.25, 50.0, 0.22, 0.00, 0.12], ["ppm", 23.0, 28.0, 0.18, np.nan, 0.05, 0.15, 0.10],
-     ["ppm", 23.0, 17.0, 0.22, np.nan, 0.10, 0.14, 0.10], ["ppm", 70.0, 67.0, 0.15, np.nan, 0.05, 0.15, 0.08], ["ppm", 1.8, 1.9, 0.32, np.nan, 0.05, 0.28, 0.15],
-     ["ppm", 0.9, 1.1, 0.28, np.nan, 0.05, 0.20, 0.15], ["ppm", 500.0, 628.0, 0.15, np.nan, 0.00, 0.14, 0.10], ["ppm", 12.0, 17.3, 0.18, np.nan, 0.00, 0.18, 0.08]],
+     ["ppm", 23.0, 17.0, 0.22, np.nan, 0.10, 0.14, 0.10], ["ppm", 70.0, 67.0, 0.15, np.nan, 0.05, 0.15, 0.08],
+     ["ppm", 1.8, 1.9, 0.32, np.nan, 0.05, 0.28, 0.15],
+     ["ppm", 0.9, 1.1, 0.28, np.nan, 0.05, 0.20, 0.15], ["ppm", 500.0, 628.0, 0.15, np.nan, 0.00, 0.14, 0.10],
+     ["ppm", 12.0, 17.3, 0.18, np.nan, 0.00, 0.18, 0.08]],
     index=pd.Index(["Au", "As", "Sb", "Hg", "Ag", "Cu", "Pb", "Zn", "W", "Mo", "Ba", "Co"], name="element"),
     columns=["unit", "median", "upper_crust", "error_sd", "detection_limit", "micro_vein", "micro_mineral", "micro_own"])
 GOLD_ASSOCIATION = ("Au", "As", "Sb", "Hg", "Ag")
@@ -285,7 +287,9 @@ def _matern_of(values, coordinates):
     lag, weight = table["lag"].to_numpy(), (table["pairs"] / table["lag"]).to_numpy()
     fits = []
     for smoothness in (0.5, 1.5):
-        misfit = lambda log_range: weight @ (1 - matern(lag, np.exp(log_range), smoothness) - table["semivariance"].to_numpy())**2
+        def misfit(log_range, smoothness=smoothness):
+            return weight @ (1 - matern(lag, np.exp(log_range), smoothness) - table["semivariance"].to_numpy())**2
+
         found = minimize_scalar(misfit, bounds=(np.log(0.5), np.log(60)), method="bounded")
         fits.append((found.fun, float(np.exp(found.x)), smoothness))
     return min(fits)[1:]
@@ -304,8 +308,9 @@ class GoldDistrict(SimulatedSurvey):
     """A gold district whose truth is known; made by `simulate_gold_district`.
 
     Attributes, besides those of `SimulatedSurvey` (`survey`, `signal`, `denoised`, `observed`, `duplicates`, `noise`, `noise_sd`, `scale`): `geology`
-    (DistrictGeology), `deposits`, `faults` and `intrusions` of it, `lithology` (Series of rock units), `halo` (DataFrame (n, 12), what the deposits add to the logarithm of
-    the signal), `anomalous` (Series, bool: the deposits at least double the gold). Contents are in the units of `ELEMENTS`, coordinates in km.
+    (DistrictGeology), `deposits`, `faults` and `intrusions` of it, `lithology` (Series of rock units), `halo` (DataFrame (n, 12), what the deposits
+    add to the logarithm of the signal), `anomalous` (Series, bool: the deposits at least double the gold). Contents are in the units of `ELEMENTS`,
+    coordinates in km.
     """
 
     def __init__(self, geology, coordinates, duplicate_rows, generators):
@@ -323,7 +328,9 @@ class GoldDistrict(SimulatedSurvey):
         """
         self.geology, self.deposits, self.faults, self.intrusions = geology, geology.deposits, geology.faults, geology.intrusions
         self.index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
-        frame = lambda array: pd.DataFrame(np.asarray(array), index=self.index, columns=list(ELEMENTS.index))
+        def frame(array):
+            return pd.DataFrame(np.asarray(array), index=self.index, columns=list(ELEMENTS.index))
+
         log_signal = geology.log_signal(coordinates).to_numpy()
         micro, errors, again = generators
         log_denoised = log_signal + micro.standard_normal((len(coordinates), 14)) @ _microscale_loadings().T

@@ -71,7 +71,7 @@ def nearest_neighbours(coordinates, k, queries=None):
     places = coordinates if queries is None else _checked_coordinates(queries)
     # a sequence of ranks, not a number: the answer then is (n, k) for k = 1 too
     ranks = np.arange(1, min(k, len(coordinates)) + 1)
-    distance, index = cKDTree(coordinates).query(places, ranks)
+    distance, index = cKDTree(coordinates).query(places, ranks, workers=-1)
     return distance, index if queries is not None else _self_first(index)
 
 # %% ../../nbs/geostatistics/20_neighbours.ipynb #cf6b596e

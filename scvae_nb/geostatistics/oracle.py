@@ -107,11 +107,11 @@ def dense_posterior_mean(correlations, information, right):
     """
     root = _information_root(information, len(right))
     factor = _woodbury_factor(correlations, root)
-    smooth = np.stack([correlation @ b for correlation, b in zip(correlations, right.T)], axis=1)
+    smooth = np.stack([correlation @ b for correlation, b in zip(correlations, right.T, strict=True)], axis=1)
     projected = np.einsum("nfr,nf->rn", root, smooth)
     weights = cho_solve(factor, projected.reshape(-1), check_finite=False).reshape(projected.shape)
     pulled = np.einsum("nfr,rn->fn", root, weights)
-    return smooth - np.stack([correlation @ w for correlation, w in zip(correlations, pulled)], axis=1)
+    return smooth - np.stack([correlation @ w for correlation, w in zip(correlations, pulled, strict=True)], axis=1)
 
 # %% ../../nbs/geostatistics/48_oracle.ipynb #2cc802da
 def dense_posterior_covariance(correlations, information):

@@ -127,7 +127,7 @@ def _report(simulated, coordinates, duplicate, reporting):
 
 def _pairs(first, second):
     "The replicates of a survey: every sample that was taken twice, its own analysis first."
-    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored))]
+    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored), strict=True)]
     values, censored = (pd.concat(tables) for tables in both)
     return Replicates(values, values.index, censored=censored, samples=values.index, units=first.units)
 

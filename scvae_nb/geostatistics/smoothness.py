@@ -53,7 +53,7 @@ def _spread(blocks, most_sites):
 def _likelihood_by_nugget(values, distances, range_, smoothness):
     "Log likelihoods for every nugget share, shape (shares, L), of the values and distances of all blocks."
     half_logarithm, quadratic, count = 0.0, 0.0, sum(map(len, values))
-    for own, distance in zip(values, distances):
+    for own, distance in zip(values, distances, strict=True):
         eigenvalues, basis = np.linalg.eigh(matern(distance, range_, smoothness))
         variance = (1 - _NUGGET_SHARES)[:, None] * np.maximum(eigenvalues, 0) + _NUGGET_SHARES[:, None]
         half_logarithm = half_logarithm + 0.5 * np.log(variance).sum(axis=1, keepdims=True)
@@ -94,7 +94,8 @@ def smoothness_likelihood(values, coordinates, ranges, candidates=(0.5, 1.5), mo
     """
     values, coordinates = np.asarray(values, dtype=float), np.asarray(coordinates, dtype=float)
     if values.ndim != 2 or len(values) != len(coordinates) or not np.isfinite(values).all():
-        raise SurveyError(f"values have shape {values.shape} with {np.size(values) - np.isfinite(values).sum()} cells that are not finite, for {len(coordinates)} sites; "
+        raise SurveyError(f"values have shape {values.shape} with {np.size(values) - np.isfinite(values).sum()} cells that are not finite, for "
+                          f"{len(coordinates)} sites; "
                           "expected finite values, a row per site and a column per variable.")
     blocks = _spread(contiguous_blocks(coordinates), most_sites)
     mean = values[np.concatenate(blocks)].mean(axis=0)

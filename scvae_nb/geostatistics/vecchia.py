@@ -21,12 +21,18 @@ _JITTER = 1e-6  # on a unit variance: co-located sites stay apart
 _CHUNK = 20_000  # sites handled at once: bounds memory at some hundreds of megabytes
 
 
+def _distances(first, second):
+    "Distances between places (..., 2) that broadcast against each other."
+    east, north = first[..., 0] - second[..., 0], first[..., 1] - second[..., 1]
+    return np.sqrt(east * east + north * north)
+
+
 def _conditional(places, ranks, before, range_, smoothness):
     "Regression of sites on their predecessors: weights (b, m), 0 where there is none, and residual variance (b,)."
     there = before >= 0
     near = places[before]
-    towards = matern(np.linalg.norm(near - places[ranks][:, None], axis=-1), range_, smoothness) * there
-    among = matern(np.linalg.norm(near[:, :, None] - near[:, None], axis=-1), range_, smoothness) * (there[:, :, None] & there[:, None])
+    towards = matern(_distances(near, places[ranks][:, None]), range_, smoothness) * there
+    among = matern(_distances(near[:, :, None], near[:, None]), range_, smoothness) * (there[:, :, None] & there[:, None])
     diagonal = np.arange(before.shape[1])
     among[:, diagonal, diagonal] = 1 + _JITTER
     weights = np.linalg.solve(among, towards[..., None])[..., 0]
@@ -120,7 +126,7 @@ def vecchia_factor(coordinates, range_, smoothness=1.5, n_predecessors=30, order
 # %% ../../nbs/geostatistics/25_vecchia.ipynb #dcf160f8
 def _colour_all(factors, white):
     "Fields (n, L, k) from white noise (L, n, k)."
-    return np.stack([factor.colour(noise) for factor, noise in zip(factors, white)], axis=1)
+    return np.stack([factor.colour(noise) for factor, noise in zip(factors, white, strict=True)], axis=1)
 
 
 def _gather_all(factors, values):
@@ -130,7 +136,9 @@ def _gather_all(factors, values):
 
 def _conjugate_gradients(apply, right, start, tolerance, max_steps):
     "Solve apply(x) = right for every column of the last axis at once; stops when the worst has converged."
-    dot = lambda a, b: (a * b).sum(axis=(0, 1))
+    def dot(a, b):
+        return (a * b).sum(axis=(0, 1))
+
     x = start.copy()
     residual = right - apply(x) if x.any() else right.copy()
     direction, size, target = residual.copy(), dot(residual, residual), tolerance**2 * dot(right, right)
@@ -207,7 +215,9 @@ def field_posterior(factors, information, right, n_draws=0, generator=None, star
     """
     n, n_fields = right.shape
     information = np.asarray(information, dtype=float)
-    apply = lambda white: white + _gather_all(factors, information @ _colour_all(factors, white))
+    def apply(white):
+        return white + _gather_all(factors, information @ _colour_all(factors, white))
+
     target, noise = right[..., None], 0.0
     if n_draws:
         root = _matrix_root(information)

@@ -255,7 +255,7 @@ def amortised_posterior(guide, data, taught):
     if not taught:
         mean, variance = (torch.cat(part) for part in zip(*(guide.encode(data, rows) for rows in data.rows.split(4096))))
         return CokrigedPosterior(guide, data, torch.diag_embed(1 / variance), mean / variance)
-    at, weights = encoded_latents(guide, data, data.rows).clamp(-5.0, 5.0), guide.mean_weights()
+    at, weights = encoded_latents(guide, data).clamp(-5.0, 5.0), guide.mean_weights()
     at[:, [latent for latent in range(at.shape[1]) if latent not in latents_on(guide)]] = 0.0
     said = [linearise(guide.generative, data, rows, at[rows], weights) for rows in data.rows.split(4096)]
     return CokrigedPosterior(guide, data, *(torch.cat(part) for part in zip(*said)))

@@ -17,10 +17,14 @@ from .linearisation import latents_on
 from .spatial_priors import matern_correlation, neighbourhood_distances
 
 # %% ../../nbs/model/34_cokriging.ipynb #fb708319
+_LEAST_INFORMATION = {torch.float32: 1e-4, torch.float64: 1e-8}  # beside the 1 of the prior; singular matrices then have a root
+_ROOTS_AT_ONCE = 65_536  # matrices; libraries for graphics cards refuse a million
+
+
 def information_root(information):
-    """Matrix roots U with U U' = information, (..., L, L), for information that may be singular."""
-    values, vectors = torch.linalg.eigh(information)
-    return vectors * values.clamp(min=0).sqrt()[..., None, :]
+    """Matrix roots U with U U' = information, (n, L, L), for information that may be singular."""
+    least = _LEAST_INFORMATION[information.dtype] * torch.eye(information.shape[-1], dtype=information.dtype, device=information.device)
+    return torch.cat([torch.linalg.cholesky_ex(part + least)[0] for part in information.split(_ROOTS_AT_ONCE)])
 
 
 def cokrige(places, near_places, root, right, ranges, smoothness):
@@ -96,7 +100,7 @@ class CokrigedPosterior:
     mean: torch.Tensor = None
 
     def __post_init__(self):
-        precise = torch.float64 if len(self.data) <= FINE else torch.float32
+        precise = torch.float64 if self.mean is not None and len(self.data) <= FINE else torch.float32
         self.on = torch.as_tensor(latents_on(self.guide), device=self.right.device)
         self.root = information_root(self.information[:, self.on][:, :, self.on].to(precise))
         self.known = self.right[:, self.on].to(precise)

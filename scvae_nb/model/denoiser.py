@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .amortised import amortised_posterior, teach_encoder, train_amortised
 from .decoder import GenerativeModel
-from .em import WINDOW, count_rounds, refine
+from .em import refine
 from .field_posterior import refined_posterior
 from .grids import Posterior, draw_maps, draw_sites
 from .guide import Guide
@@ -31,7 +31,7 @@ from .likelihoods import LIKELIHOODS
 from .measurement_error import MEASUREMENT_COLUMNS, learn_measurement, stated_deviations
 from .persistence import read_model, write_model
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
-from .sites import make_site_data
+from .sites import WINDOW, choose_window, make_site_data
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
 from .training import TrainingSettings, hold_out_cells, isolated
@@ -148,17 +148,12 @@ def training_settings(model, n_samples, device="cpu"):
                             model.max_epochs)
 
 
-def _site_data(model, values, survey, n_neighbours, sides=None, spacing=None):
-    """Sites ready for the guide; `spacing` is that of the survey to which the model is fitted, in which the ranges are counted."""
-    predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
-    return make_site_data(values, survey.coordinates, spacing or survey.spacing(), n_neighbours, predecessors, model.random_state, sides)
-
-
-def _start(model, survey, values, sides, device):
-    """A guide where inference begins, with its site data: linear paths, smoothness and ranges from the survey itself."""
+def _start(model, values, coordinates, spacing, sides, device):
+    """A guide where inference begins, with its site data: linear paths, smoothness and ranges from the values (n, q) themselves."""
     guide = _build_guide(model, values.shape[1])
-    data = _site_data(model, values, survey, model.n_neighbours, sides)
-    factor_start(guide, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), survey.coordinates)
+    predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
+    data = make_site_data(values, coordinates, spacing, model.n_neighbours, predecessors, model.random_state, sides)
+    factor_start(guide, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), coordinates)
     guide, data = guide.to(device), data.to(device)
     if guide.prior.ranges is not None:
         if model.smoothness is None:
@@ -212,9 +207,11 @@ class Fitting:
         scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
         device = chosen_device(self.device)
         refined = self.inference == "refined" and self.spatial_prior == "gp"
+        rows = choose_window(survey.coordinates, self.random_state) if refined else np.arange(survey.n_samples)
         with isolated(self.random_state, device):
-            guide, data = _start(self, survey, scaler.transform(transformed), sides, device)
-            history, converged = _infer(guide, data, training_settings(self, survey.n_samples, device), refined)
+            guide, data = _start(self, scaler.transform(transformed)[rows], survey.coordinates[rows], survey.spacing(),
+                                 None if sides is None else sides[rows], device)
+            history, converged = _infer(guide, data, training_settings(self, len(rows), device), refined)
         self.survey_, self.transform_, self.scaler_, self.guide_ = survey, transform, scaler, guide
         self.elements_, self.units_ = list(survey.elements), dict(survey.units)
         self.history_, self.converged_, self.inference_ = history, converged, "refined" if refined else "amortised"
@@ -293,7 +290,8 @@ def _posterior(model, survey, coordinates):
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
     values, sides = _model_scale(survey, model.transform_)
     device = next(model.guide_.parameters()).device
-    data = _site_data(model, model.scaler_.transform(values), survey, _DENOISE_NEIGHBOURS, sides, model.survey_.spacing()).to(device)
+    # distances are counted in the spacing of the survey to which the model was fitted, as the ranges are
+    data = make_site_data(model.scaler_.transform(values), survey.coordinates, model.survey_.spacing(), _DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
     refined = learnt and len(data) <= WINDOW and _is_fitted_survey(model, survey)
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)

@@ -18,18 +18,17 @@ _STEPS = 8
 _FINE_STEP, _FINE_TOLERANCE = 1e-3, 1e-5
 
 # %% ../../nbs/model/36_field_posterior.ipynb #ed366442
-def gauss_newton(generative, data, rows, spatial, factors, weights, tolerance=1e-3, least_step=_STEP):
-    """Posterior mode of the spatial latents at the sites `rows`, given their factors.
+def gauss_newton(generative, data, spatial, factors, weights, tolerance=1e-3, least_step=_STEP):
+    """Posterior mode of the spatial latents at all sites, given their factors.
 
     Parameters
     ----------
     generative : GenerativeModel
     data : SiteData
-    rows : torch.Tensor, shape (b,)
-    spatial : torch.Tensor, shape (b, L)
+    spatial : torch.Tensor, shape (n, L)
         To start from.
     factors : dict of int -> VecchiaFactor
-        Of these sites, in the order of `rows`, by number of the latent; latents without one are zero.
+        By number of the latent; latents without one are zero.
     weights : dict of torch.Tensor
     tolerance : float
         Of the conjugate gradients.
@@ -38,11 +37,11 @@ def gauss_newton(generative, data, rows, spatial, factors, weights, tolerance=1e
 
     Returns
     -------
-    torch.Tensor, shape (b, L)
+    torch.Tensor, shape (n, L)
     """
     white, on = None, list(factors)
     for _ in range(_STEPS):
-        information, right = linearise_all(generative, data, rows, spatial, weights)
+        information, right = linearise_all(generative, data, spatial, weights)
         posterior = field_posterior(list(factors.values()), *of_latents(on, information, right), start=white, tolerance=tolerance)
         moved = torch.zeros_like(spatial)
         moved[:, on] = torch.as_tensor(posterior.mean, dtype=spatial.dtype, device=spatial.device)
@@ -54,10 +53,13 @@ def gauss_newton(generative, data, rows, spatial, factors, weights, tolerance=1e
     return spatial
 
 # %% ../../nbs/model/36_field_posterior.ipynb #f1bc7d59
-def encoded_latents(guide, data, rows):
-    """Latents by the encoder's word, kriged, (b, L): to start from."""
-    with torch.no_grad():
-        return torch.cat([guide.moments(data, part)[0] for part in rows.split(1024)])
+_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # sites kriged at once
+
+
+@torch.no_grad()
+def encoded_latents(guide, data):
+    """Latents at all sites by the encoder's word, kriged, (n, L): to start from."""
+    return torch.cat([guide.moments(data, rows)[0] for rows in data.rows.split(_AT_ONCE[data.values.device.type])])
 
 
 @torch.no_grad()
@@ -79,7 +81,7 @@ def refined_posterior(guide, data):
     fine = len(data) <= FINE
     accuracy = dict(tolerance=_FINE_TOLERANCE, least_step=_FINE_STEP) if fine else {}
     factors = spatial_factors(guide, places, site_order(places, fine=fine))
-    mean = gauss_newton(generative, data, data.rows, encoded_latents(guide, data, data.rows), factors, weights, **accuracy)
+    mean = gauss_newton(generative, data, encoded_latents(guide, data), factors, weights, **accuracy)
     said = [linearise(generative, data, rows, mean[rows], weights) for rows in data.rows.split(4096)]
     information, right = (torch.cat(part) for part in zip(*said))
     return CokrigedPosterior(guide, data, information, right, mean)

@@ -42,10 +42,9 @@ def linearise(generative, data, rows, spatial, weights):
     return slope.transpose(1, 2) @ whitened, (whitened.transpose(1, 2) @ target[..., None])[..., 0]
 
 # %% ../../nbs/model/33_linearisation.ipynb #d3270f36
-def linearise_all(generative, data, rows, spatial, weights, chunk=4096):
-    """`linearise` at many sites, as float64 arrays."""
-    parts = [linearise(generative, data, part, spatial[at], weights)
-             for part, at in zip(rows.split(chunk), torch.arange(len(rows), device=rows.device).split(chunk))]
+def linearise_all(generative, data, spatial, weights):
+    """`linearise` at all sites, given latents (n, L) there, as float64 arrays."""
+    parts = [linearise(generative, data, rows, spatial[rows], weights) for rows in data.rows.split(4096)]
     return tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts))
 
 

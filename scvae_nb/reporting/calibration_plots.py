@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom, norm
 
 from ..evaluation.calibration import ALL, CalibrationTable
-from .plots import _dress, _faint, _ink, _new_figure
+from .figures import dress_axes, faint_colour, ink_colour, new_figure
 from ..survey.errors import SurveyError, name_columns
 
 # %% ../../nbs/reporting/15_calibration_plots.ipynb #4adcfecd
@@ -24,7 +24,7 @@ def _draw_reliability(axes, table):
     stated = np.linspace(0.01, 0.99, 99)
     chance = norm.ppf(0.975) * np.sqrt(stated * (1 - stated) / typical)
     axes.fill_between(stated, stated - chance, stated + chance, color="#000000", alpha=0.08, linewidth=0, label=f"chance, one element (n = {typical:,})")
-    axes.plot([0, 1], [0, 1], color=_ink, linewidth=1, linestyle=":")
+    axes.plot([0, 1], [0, 1], color=ink_colour, linewidth=1, linestyle=":")
     coverage = table.intervals["coverage"].drop(ALL, level="element").unstack("nominal")
     for number, (_, line) in enumerate(coverage.iterrows()):
         axes.plot(line.index, line, ".-", color=_each, linewidth=0.7, markersize=3, label="each element" if number == 0 else None)
@@ -34,7 +34,7 @@ def _draw_reliability(axes, table):
     lowest = min(0.4, 0.95 * coverage.min().min(), together["coverage"].min() - 0.05)
     axes.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal", anchor="N")
     axes.legend(fontsize=7, frameon=False, loc="upper left")
-    _dress(axes, "Reliability", "probability stated", "share of values inside")
+    dress_axes(axes, "Reliability", "probability stated", "share of values inside")
 
 
 def _draw_pit(axes, pit, n_bins=20):
@@ -43,10 +43,10 @@ def _draw_pit(axes, pit, n_bins=20):
     band = binom.ppf([0.025, 0.975], len(pit), 1 / bins) * bins / len(pit)
     axes.hist(pit, np.linspace(0, 1, bins + 1), density=True, color=_each, edgecolor="white", linewidth=0.5)
     axes.axhspan(*band, color="#000000", alpha=0.15, linewidth=0, label="95 % of bars, by chance")
-    axes.axhline(1, color=_ink, linewidth=1, linestyle=":")
+    axes.axhline(1, color=ink_colour, linewidth=1, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(0, 1.15 * axes.get_ylim()[1]))  # room for the legend
     axes.legend(fontsize=7, frameon=False, loc="upper center")
-    _dress(axes, "PIT of all elements", "rank of the value among its draws, 0 to 1", "density (1 = uniform)")
+    dress_axes(axes, "PIT of all elements", "rank of the value among its draws, 0 to 1", "density (1 = uniform)")
 
 # %% ../../nbs/reporting/15_calibration_plots.ipynb #38797be6
 def _draw_skill(axes, table, baseline, baseline_name):
@@ -58,10 +58,10 @@ def _draw_skill(axes, table, baseline, baseline_name):
     for better, marker in ((True, "o"), (False, "D")):
         chosen = (skill >= 0).to_numpy() == better
         axes.plot(skill[chosen], rows[chosen], marker, color=_whole if better else _worse, markersize=4)
-    axes.axvline(0, color=_ink, linewidth=1)
+    axes.axvline(0, color=ink_colour, linewidth=1)
     axes.set_yticks(rows, skill.index, fontsize=8)
     axes.set_ylim(-1, len(skill))
-    _dress(axes, "CRPS skill", f"over {baseline_name} (0 = no better, 1 = perfect)")
+    dress_axes(axes, "CRPS skill", f"over {baseline_name} (0 = no better, 1 = perfect)")
     axes.tick_params(axis="y", labelsize=8 if len(skill) <= 20 else 7 if len(skill) <= 32 else 5)
 
 # %% ../../nbs/reporting/15_calibration_plots.ipynb #8ccfae00
@@ -106,12 +106,12 @@ def plot_calibration(table, baseline=None, baseline_name="baseline"):
         if not isinstance(given, CalibrationTable) and not (name == "baseline" and given is None):
             raise SurveyError(f"{name} is a {type(given).__name__}; expected a CalibrationTable, as calibration_table or HeldOut.table makes.")
     elements = len(table.scores) - 1
-    figure = _new_figure(11.2 if baseline is not None else 7.4, 3.6 if baseline is None else max(3.6, min(7, 0.14 * elements + 1.2)))
+    figure = new_figure(11.2 if baseline is not None else 7.4, 3.6 if baseline is None else max(3.6, min(7, 0.14 * elements + 1.2)))
     panels = figure.subplots(1, 2 if baseline is None else 3)
     _draw_reliability(panels[0], table)
     _draw_pit(panels[1], table.pit)
     if baseline is not None:
         _draw_skill(panels[2], table, baseline, baseline_name)
     for axes in panels:
-        axes.spines[["left", "bottom"]].set_color(_faint)
+        axes.spines[["left", "bottom"]].set_color(faint_colour)
     return figure

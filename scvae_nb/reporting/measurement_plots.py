@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .plots import _dress, _faint, _ink, _log_axis, _new_figure, _new_panels
+from .figures import dress_axes, faint_colour, ink_colour, new_figure, new_panels, use_log_axis
 from ..survey.columns import element_unit
 from ..survey.errors import SurveyError, SurveyWarning, name_columns
 from ..survey.measurement import precision_curve, standard_precision
@@ -69,8 +69,8 @@ def _draw_pairs(axes, first, second, precisions):
     "Pairs on logarithmic axes of one scale, with the diagonal and lines of equal relative difference."
     low, high = min(first.min(), second.min()) / 1.15, max(first.max(), second.max()) * 1.15
     ends = np.array([low, high])
-    axes.plot(ends, ends, color=_ink, linewidth=0.9)
-    for percent, dashes in zip(precisions, [(6, 2), (3, 2), (1, 2), (1, 4)]):
+    axes.plot(ends, ends, color=ink_colour, linewidth=0.9)
+    for percent, dashes in zip(precisions, [(6, 2), (3, 2), (1, 2), (1, 4)], strict=False):
         factor = (1 + percent / 200) / (1 - percent / 200)
         for slope in (factor, 1 / factor):
             axes.plot(ends, slope * ends, color=pair_colours["line"], linewidth=0.9, dashes=dashes, label=f"{percent:g} % apart" if slope > 1 else None)
@@ -80,8 +80,8 @@ def _draw_pairs(axes, first, second, precisions):
         axes.plot(first[apart], second[apart], "s", markersize=4.2, markeredgewidth=0, color=pair_colours["beyond"], label="further apart")
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.set_aspect("equal")
-    _log_axis(axes, axes.xaxis)
-    _log_axis(axes, axes.yaxis)
+    use_log_axis(axes, axes.xaxis)
+    use_log_axis(axes, axes.yaxis)
     axes.legend(fontsize=7.5, frameon=False, loc="upper left")
 
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #228dd917
@@ -108,8 +108,8 @@ def _draw_chart(axes, first, second, curve):
     axes.set(xlim=(content.min() / 1.15, content.max() * 1.15), ylim=(floor / 1.3, None), yscale="log")
     top = max(difference.max(), difference_quantile(99) * curve["deviation"].max())
     axes.set_ylim(top=top * (top / floor) ** 0.4)   # room for the legend
-    _log_axis(axes, axes.xaxis)
-    _log_axis(axes, axes.yaxis)
+    use_log_axis(axes, axes.xaxis)
+    use_log_axis(axes, axes.yaxis)
     axes.legend(fontsize=7.5, frameon=False, loc="upper left")
 
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #7be09dca
@@ -150,11 +150,11 @@ def plot_duplicates(values, groups, element, censored=None, precisions=(10, 20, 
     grid = np.geomspace(positive.min() / 1.15, positive.max() * 1.15, 80)
     curve = precision_curve(column, groups, grid, censored=mask, form=form)
     first, second, left_out = _pairs(column, groups, mask)
-    figure, (left, right) = _new_panels(9.2, 4.4, 2)
+    figure, (left, right) = new_panels(9.2, 4.4, 2)
     text = _unit_text(element, unit)
-    _dress(left, f"{element}: {len(first)} pairs" + (f", {left_out} left out" if left_out else ""), f"first analysis{text}", f"later analysis{text}")
+    dress_axes(left, f"{element}: {len(first)} pairs" + (f", {left_out} left out" if left_out else ""), f"first analysis{text}", f"later analysis{text}")
     _draw_pairs(left, first, second, precisions)
-    _dress(right, "Difference against content", f"mean of the pair{text}", f"absolute difference{text}")
+    dress_axes(right, "Difference against content", f"mean of the pair{text}", f"absolute difference{text}")
     _draw_chart(right, first, second, curve)
     return figure
 
@@ -192,14 +192,14 @@ def plot_precision(tables, expected=None, elements=None):
     if not len(ordered):
         raise SurveyError("The first table has no precision for any of these elements; see its columns used, left_out and identical.")
     without = [name for name in wanted if name not in ordered]
-    figure = _new_figure(7.2, 1.3 + 0.2 * len(ordered) + (0.25 if without else 0))
+    figure = new_figure(7.2, 1.3 + 0.2 * len(ordered) + (0.25 if without else 0))
     axes = figure.subplots()
     _draw_dots(axes, tables, ordered, expected)
     note = f"\nno estimate: {name_columns(without, limit=6)}" if without else ""
-    _dress(axes, "", f"relative standard deviation of one analysis (%){note}")
+    dress_axes(axes, "", f"relative standard deviation of one analysis (%){note}")
     axes.set_yticks(range(len(ordered)), ordered)
     axes.set_ylim(-0.7, len(ordered) - 0.3)
-    _log_axis(axes, axes.xaxis)
+    use_log_axis(axes, axes.xaxis)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper left", ncols=5, fontsize=8, frameon=False)
@@ -218,7 +218,7 @@ def _draw_dots(axes, tables, ordered, expected):
         axes.hlines(height, rows["relative_lower"], rows["relative_upper"].clip(upper=100 * most), color=colour, linewidth=1.2)
         axes.plot(rows["relative_percent"], height, _set_marks[place], markersize=4, markeredgewidth=0, color=colour, label=name)
     if expected is not None:
-        axes.plot(expected.reindex(ordered), np.arange(len(ordered)), "D", markersize=5, markerfacecolor="none", markeredgecolor=_ink,
+        axes.plot(expected.reindex(ordered), np.arange(len(ordered)), "D", markersize=5, markerfacecolor="none", markeredgecolor=ink_colour,
                   markeredgewidth=0.9, linestyle="none", label="expected")
     axes.set_xscale("log")
     marked = shown["relative_percent"] if expected is None else np.r_[shown["relative_percent"], expected.reindex(ordered)]
@@ -257,15 +257,16 @@ def plot_control_chart(values, element, order=None, censored=None, unit=None):
         warnings.simplefilter("ignore", SurveyWarning)   # an error says it below
         row = standard_precision(column.to_frame(), order, mask[:, None]).iloc[0]
     if np.isnan(row["deviation"]):
-        raise SurveyError(f"Column {element!r} gives no control limits: {row['analyses']:.0f} of {len(column)} results are measured; expected 10 or more, most of "
-                          "which differ.")
+        raise SurveyError(f"Column {element!r} gives no control limits: {row['analyses']:.0f} of {len(column)} results are measured; expected 10 or more, "
+                          "most of which differ.")
     when = np.arange(1, len(column) + 1) if order is None else np.asarray(order, dtype=float)
     results = column.to_numpy(dtype=float)
-    figure = _new_figure(9.2, 3.4)
+    figure = new_figure(9.2, 3.4)
     axes = figure.subplots()
-    title = f"{element}: {row['relative_percent']:.2g} % relative standard deviation, drift {100 * row['drift'] / row['centre']:+.2g} % (p = {row['drift_p']:.2g})"
+    drift = f"drift {100 * row['drift'] / row['centre']:+.2g} % (p = {row['drift_p']:.2g})"
+    title = f"{element}: {row['relative_percent']:.2g} % relative standard deviation, {drift}"
     title = title.replace("drift -", "drift −")
-    _dress(axes, title, "analysis" if order is None else "laboratory number", f"result{_unit_text(element, unit)}")
+    dress_axes(axes, title, "analysis" if order is None else "laboratory number", f"result{_unit_text(element, unit)}")
     _draw_limits(axes, row)
     _draw_results(axes, when, results, mask, row)
     figure.legend(loc="outside right center", fontsize=8, frameon=False)
@@ -274,7 +275,7 @@ def plot_control_chart(values, element, order=None, censored=None, unit=None):
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #ed7f6617
 def _draw_limits(axes, row):
     "Centre, warning and action limits across the chart."
-    axes.axhline(row["centre"], color=_ink, linewidth=1, label="centre")
+    axes.axhline(row["centre"], color=ink_colour, linewidth=1, label="centre")
     for name, colour, style in (("warning", "#e69f00", "--"), ("action", "#d55e00", "-")):
         for end in ("low", "high"):
             axes.axhline(row[f"{name}_{end}"], color=colour, linestyle=style, linewidth=1,
@@ -285,12 +286,12 @@ def _draw_results(axes, when, results, mask, row):
     "Results in order, those beyond the action limits by another mark, and the drift through the middle."
     measured = np.isfinite(results) & ~mask
     beyond = measured & ((results < row["action_low"]) | (results > row["action_high"]))
-    axes.plot(when[measured], results[measured], color=_faint, linewidth=0.8)
+    axes.plot(when[measured], results[measured], color=faint_colour, linewidth=0.8)
     axes.plot(when[measured & ~beyond], results[measured & ~beyond], "o", markersize=4, markeredgewidth=0, color="#0072b2", label="result")
     if beyond.any():
         axes.plot(when[beyond], results[beyond], "s", markersize=5.5, markeredgewidth=0, color="#d55e00", label="beyond action limits")
     if mask.any():
-        axes.plot(when[mask], results[mask], "v", markersize=5, markerfacecolor="none", markeredgecolor=_ink, linestyle="none", label="below detection")
+        axes.plot(when[mask], results[mask], "v", markersize=5, markerfacecolor="none", markeredgecolor=ink_colour, linestyle="none", label="below detection")
     span = when[measured][[0, -1]]
     middle = np.median(results[measured]) + row["drift"] * (span - np.median(when[measured])) / np.ptp(span)
     axes.plot(span, middle, color="#009e73", linewidth=1.8, linestyle="-.", label="drift (Theil-Sen)")

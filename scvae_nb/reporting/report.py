@@ -15,7 +15,8 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
-from .plots import (format_number, map_unit, picture_bytes, plot_closure, plot_distribution,
+from .figures import format_number, picture_bytes
+from .plots import (map_unit, plot_closure, plot_distribution,
                                       plot_map, plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
 
 # %% ../../nbs/reporting/20_report.ipynb #7f1d6a62
@@ -312,7 +313,9 @@ def _precision_rows(model, result) -> list[dict]:
     names = short_names(result.survey)
     in_percent = result.model_summary["settings"]["transform"] == "log"
     show = _relative_error if in_percent else format_number
-    between = lambda low, high: f"{show(low).removesuffix(' %') if in_percent else show(low)} – {show(high)}"
+    def between(low, high):
+        return f"{show(low).removesuffix(' %') if in_percent else show(low)} – {show(high)}"
+
     return [{"name": names.get(name, name), "sd": show(row["sd"]), "interval": between(row["lower"], row["upper"]),
              "duplicates": f"{int(row['n_duplicates']):,}" if row["n_duplicates"] else "–",
              "share": f"{100 * row['alone_share']:.0f}"} for name, row in model.measurement_.iterrows()]
@@ -512,7 +515,8 @@ details > summary { cursor: pointer; padding: 10px 0; font-weight: 650; }
 details > summary .note { font-weight: 400; margin-left: 10px; }
 details[open] > summary { border-bottom: 1px solid var(--line); margin-bottom: 12px; }
 footer { border-top: 1px solid var(--line); margin-top: 60px; padding: 18px 0 40px; }
-@media (max-width: 620px) { main, header > div { padding: 0 16px; } .pair { grid-template-columns: 1fr; } dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 8px; } }
+@media (max-width: 620px) { main, header > div { padding: 0 16px; } .pair { grid-template-columns: 1fr; }
+  dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 8px; } }
 @media print { header { background: none; } details, figure, tr { break-inside: avoid; } nav.chips { display: none; }
   body { font-size: 10.5pt; } h2 { break-after: avoid; } }
 """

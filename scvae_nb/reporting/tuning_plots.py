@@ -11,7 +11,7 @@ import optuna
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation.studies import trials_table
-from .plots import _dress, _faint, _ink, _new_figure
+from .figures import dress_axes, faint_colour, ink_colour, new_figure
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/reporting/25_tuning_plots.ipynb #ad8ce71f
@@ -23,7 +23,7 @@ _KINDS = (  # state, feasible; name, colour, marker, filled
 
 def _upper_limit(values):
     "Top of the picture: a few terrible trials must not flatten the others."
-    low, quarter, median = np.nanmin(values), *np.nanpercentile(values, [25, 50])
+    low, (quarter, median) = np.nanmin(values), np.nanpercentile(values, [25, 50])
     return min(np.nanmax(values), median + 5 * max(median - quarter, 0.1 * (median - low)))
 
 
@@ -38,36 +38,37 @@ def _draw_progress(axes, table, label):
             axes.plot(some.index, some["value"].clip(upper=top), marker, color=colour, markersize=5, label=f"{name} ({len(some)})", **face)
     best = scored["value"].where(scored["feasible"]).cummin().ffill()
     if best.notna().any():
-        axes.step(best.index, best, where="post", color=_ink, linewidth=1.2, label="best so far")
+        axes.step(best.index, best, where="post", color=ink_colour, linewidth=1.2, label="best so far")
     broken = table.index[table["state"].isin(["failed", "lost"])]
     if len(broken):
         axes.plot(broken, np.full(len(broken), 0.02), "|", color="#cc79a7", markersize=9, markeredgewidth=2, transform=axes.get_xaxis_transform(),
                   label=f"failed or lost ({len(broken)})")
     beyond = scored.index[scored["value"] > top]
-    axes.plot(beyond, np.full(len(beyond), top), "^", color=_faint, markersize=4, label=f"beyond the picture ({len(beyond)})" if len(beyond) else None)
+    axes.plot(beyond, np.full(len(beyond), top), "^", color=faint_colour, markersize=4, label=f"beyond the picture ({len(beyond)})" if len(beyond) else None)
     room = 0.06 * (top - scored["value"].min() or 1)
     axes.set_ylim(scored["value"].min() - room, top + room)
     axes.set_xlim(-0.5, max(table.index) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.18), ncols=3)
-    _dress(axes, "Progress", "trial", label)
+    dress_axes(axes, "Progress", "trial", label)
 
 # %% ../../nbs/reporting/25_tuning_plots.ipynb #cbfcb3c1
 def _draw_importance(axes, study, completed):
     "Share of each parameter, the most important on top."
     if completed < _LEAST_FOR_IMPORTANCE:
-        axes.text(0.5, 0.5, f"{completed} completed trials are too few to tell;\nat least {_LEAST_FOR_IMPORTANCE} are needed, better 50", ha="center", va="center",
-                  transform=axes.transAxes, fontsize=8, color=_ink)
+        axes.text(0.5, 0.5, f"{completed} completed trials are too few to tell;\nat least {_LEAST_FOR_IMPORTANCE} are needed, better 50", ha="center",
+                  va="center",
+                  transform=axes.transAxes, fontsize=8, color=ink_colour)
         axes.set(xticks=[], yticks=[])
-        _dress(axes, "Importance of the parameters")
+        dress_axes(axes, "Importance of the parameters")
         return
     shares = optuna.importance.get_param_importances(study)
     names = list(shares)[::-1]
     axes.barh(names, [shares[name] for name in names], color="#56b4e9", height=0.6)
     for row, name in enumerate(names):
-        axes.text(shares[name], row, f" {100 * shares[name]:.0f} %", va="center", fontsize=8, color=_ink)
+        axes.text(shares[name], row, f" {100 * shares[name]:.0f} %", va="center", fontsize=8, color=ink_colour)
     axes.set_xlim(0, 1.15 * max(shares.values()) or 1)
-    _dress(axes, "Importance of the parameters", f"share, from {completed} completed trials")
+    dress_axes(axes, "Importance of the parameters", f"share, from {completed} completed trials")
 
 
 def plot_tuning(tuning):
@@ -81,7 +82,8 @@ def plot_tuning(tuning):
     Returns
     -------
     matplotlib.figure.Figure
-        Left the value of every trial (smaller is better) and the best so far that meets the constraint; right the share of each parameter, from ten completed trials on.
+        Left the value of every trial (smaller is better) and the best so far that meets the constraint; right the share of each parameter, from ten
+        completed trials on.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def plot_tuning(tuning):
         raise SurveyError(f"none of the {len(table)} trials of the study {study.study_name!r} has a value yet; there is nothing to draw. Run tune first.")
     objective = study.user_attrs.get("scvae_nb", {}).get("objective", {}).get("objective")
     label = {"held_out": "log score (nats per hidden cell)", "geostatistical": "geostatistical loss"}.get(objective, "objective")
-    figure = _new_figure(9.6, 3.8)
+    figure = new_figure(9.6, 3.8)
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     _draw_progress(left, table, label)
     _draw_importance(right, study, int((table["state"] == "complete").sum()))

@@ -668,7 +668,7 @@ def _standard_row(numbers, times, measured, level):
     steps = np.diff(sample) ** 2 / 2
     row["short_term"] = np.sqrt(_pooled_variance(steps, np.ones(len(steps)), robust=True)[0]) if enough else np.nan
     trend = np.array(stats.theilslopes(sample, when, alpha=level))[[0, 2, 3]] * np.ptp(when) if enough else np.full(3, np.nan)
-    row |= dict(zip(["drift", "drift_lower", "drift_upper"], trend))
+    row |= dict(zip(["drift", "drift_lower", "drift_upper"], trend, strict=True))
     row["drift_p"] = stats.kendalltau(when, sample).pvalue if enough else np.nan
     for name, factor in {"warning": 2, "action": 3}.items():
         row |= {f"{name}_low": centre - factor * deviation, f"{name}_high": centre + factor * deviation,

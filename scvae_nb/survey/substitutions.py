@@ -55,7 +55,7 @@ def _surroundings(levels, cells, constant, step):
     others = levels != constant
     # below the lowest reading nothing was reported: such intervals say nothing of the density
     intervals = [(start, end, cells[others & (levels > start) & (levels <= end)].sum())
-                 for edges in sides for start, end in zip(edges[:-1], edges[1:]) if end > levels[0] * (1 - 1e-9)]
+                 for edges in sides for start, end in zip(edges[:-1], edges[1:], strict=True) if end > levels[0] * (1 - 1e-9)]
     return np.array(intervals, dtype=float).reshape(-1, 3).T
 
 

@@ -8,7 +8,6 @@ __all__ = ['Survey']
 # %% ../../nbs/survey/10_table.ipynb #00000003
 import copy
 from html import escape
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -38,7 +38,7 @@ def _positive_array(values, elements, name):
 class Transform(ABC):
     "From concentrations (n, p) to coordinates on the real line (n, q), and back."
 
-    name = None
+    name: str | None = None
     elementwise = True
 
     def __init__(self, elements, units=None):
@@ -345,7 +345,7 @@ class RobustScaler:
 # %% ../../nbs/survey/20_transforms.ipynb #ae71248a
 def _refuse_columns(wrong, names, problem):
     if wrong.any():
-        found = [name for name, bad in zip(names, wrong) if bad]
+        found = [name for name, bad in zip(names, wrong, strict=True) if bad]
         raise SurveyError(f"{problem} in {name_columns(found)}, so there is nothing to scale. Leave out when reading: exclude={found}.")
 
 # %% ../../nbs/survey/20_transforms.ipynb #00000027
