@@ -142,7 +142,8 @@ def tune(output: _Output = None, file: FileArgument = None, example: _Example = 
          allow_negative: AllowNegativeOption = False,
          exclude: ExcludeOption = None, detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None,
          transform: TransformOption = TransformName.log,
-         spatial_prior: PriorOption = PriorName.gp, inference: InferenceOption = InferenceName.refined, epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
+         spatial_prior: PriorOption = PriorName.gp, inference: InferenceOption = InferenceName.refined,
+         epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
          seed: SeedOption = 0) -> None:
     """Find the parameters that suit a survey; write the best model, what it makes of the survey, and all trials.
 

@@ -50,7 +50,8 @@ def default_search(model, survey):
     """
     n_spatial, n_microscale = _latent_ranges(model, survey)
     most = min(32, survey.n_samples - 1)
-    search = {"n_spatial": IntDistribution(1, n_spatial), "hidden": IntDistribution(8, 128, log=True), "likelihood": CategoricalDistribution(("studentt", "normal"))}
+    search = {"n_spatial": IntDistribution(1, n_spatial), "hidden": IntDistribution(8, 128, log=True),
+              "likelihood": CategoricalDistribution(("studentt", "normal"))}
     if model.spatial_prior == "gp":
         search |= {"n_microscale": IntDistribution(0, n_microscale), "smoothness": CategoricalDistribution((None, 0.5, 1.5))}
     if model.spatial_prior != "gp" or model.inference == "amortised":

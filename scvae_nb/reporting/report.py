@@ -685,7 +685,8 @@ Right: {% if refined %}the number of latent fields in use{% else %}step sizes{% 
 {% endfor %}</ul>
 
 <h2 id="repeat">To repeat it</h2>
-<p>The same table, settings, versions and seed give the same numbers. Method: {{ method }}; the idea of a spatially constrained variational autoencoder is that of
+<p>The same table, settings, versions and seed give the same numbers. Method: {{ method }};
+the idea of a spatially constrained variational autoencoder is that of
 Huang, Zuo, Wang and Tolosana-Delgado (2025), Journal of Earth Science 36(5), 2317–2336.</p>
 <details><summary>Settings and versions</summary><div class="scroll"><table><tbody>
 {% for name, value in settings %}<tr><th>{{ name }}</th><td class="text">{{ value }}</td></tr>
