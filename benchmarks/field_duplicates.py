@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from scvae_nb import SCVAE, Survey
-from scvae_nb.model.denoiser import learn_measurement
+from scvae_nb.model.measurement_error import learn_measurement
 from scvae_nb.survey.replicates import Replicates
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)

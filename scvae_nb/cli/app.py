@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 import typer
 
 from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
-                                  ForceOption,
+                                  ForceOption, InferenceName, InferenceOption,
                                   LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
                                   StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option, model_panel,
                                   split_duplicates, split_limits, split_names, split_units)
@@ -55,6 +55,7 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
             negative_censored: NegativeOption = False, allow_negative: AllowNegativeOption = False, exclude: ExcludeOption = None,
             detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, transform: TransformOption = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: PriorOption = PriorName.gp,
+            inference: InferenceOption = InferenceName.refined,
             n_spatial: _Spatial = None, n_microscale: _Microscale = None, epochs: EpochsOption = None,
             statistic: StatisticOption = StatisticName.median, seed: SeedOption = 0) -> None:
     """Denoise a survey; write values with uncertainty, the model, pictures and one self-contained report.
@@ -72,7 +73,7 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
         settings = {"transform": None if transform.value == "none" else transform.value,
                     "likelihood": likelihood.value, "n_spatial": n_spatial, "n_microscale": n_microscale,
                     "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value,
-                    "max_epochs": epochs, "random_state": seed}
+                    "inference": inference.value, "max_epochs": epochs, "random_state": seed}
         check_values(survey, settings["transform"])
         typer.echo(describe_survey(survey, str(file or f"example {example}")))
         run_denoise(survey, output, settings, statistic.value, quiet)

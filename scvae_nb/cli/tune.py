@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 import typer
 
 from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
-                                  ForceOption,
+                                  ForceOption, InferenceName, InferenceOption,
                                   LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
                                   StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option,
                                   split_duplicates, split_limits, split_names, split_units)
@@ -142,12 +142,13 @@ def tune(output: _Output = None, file: FileArgument = None, example: _Example = 
          allow_negative: AllowNegativeOption = False,
          exclude: ExcludeOption = None, detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None,
          transform: TransformOption = TransformName.log,
-         spatial_prior: PriorOption = PriorName.gp, epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
+         spatial_prior: PriorOption = PriorName.gp, inference: InferenceOption = InferenceName.refined,
+         epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
          seed: SeedOption = 0) -> None:
     """Find the parameters that suit a survey; write the best model, what it makes of the survey, and all trials.
 
-    Searched are the numbers of latents, the width of the network, the learning rate, the likelihood, the neighbours, and the smoothness of the fields
-    (gp) or the strength of the penalty (graph). A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that
+    Searched are the numbers of latents, the width of the network, the likelihood and the smoothness of the fields (gp); where inference is
+    amortised, the learning rate and the neighbours too. A trial hides a tenth of the cells, fits, and asks how probable the hidden values were; models that
     lose or invent variation are out. It takes as long as `denoise`, times --folds, times --trials: begin with a few.
 
     To share the work, give all processes the same FILE, options and --storage, and all but one of them --worker.
@@ -158,7 +159,7 @@ def tune(output: _Output = None, file: FileArgument = None, example: _Example = 
                              units=split_units(units), negative_censored=negative_censored or None, allow_negative=allow_negative or None,
                              exclude=split_names(exclude), detection_limits=split_limits(detection_limits), duplicates=split_duplicates(duplicates))
         settings = {"transform": None if transform.value == "none" else transform.value, "max_epochs": epochs, "random_state": seed,
-                    "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value}
+                    "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value, "inference": inference.value}
         check_values(survey, settings["transform"])
         typer.echo(describe_survey(survey, str(file or f"example {example}")))
         from scvae_nb.model.denoiser import SCVAE

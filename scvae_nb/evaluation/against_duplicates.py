@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from ..model.denoiser import learn_measurement
+from ..model.measurement_error import learn_measurement
 from ..survey.errors import SurveyError, name_columns
 from ..survey.measurement import measurement_precision
 from ..survey.replicates import Replicates
@@ -208,8 +208,8 @@ def half_splits(model, duplicates, n_splits=20, random_state=0):
         (the variance of the seen half alone: how far two halves of the duplicates are from each other); and median log2 of the first two,
         `learnt_bias`, `prior_bias`.
     """
-    if model.transform_name != "log":
-        raise SurveyError(f"the model has transform={model.transform_name!r}; expected 'log', on which the errors of duplicates are relative errors.")
+    if model.transform != "log":
+        raise SurveyError(f"the model has transform={model.transform!r}; expected 'log', on which the errors of duplicates are relative errors.")
     if duplicates.n_groups < 4:
         raise SurveyError(f"there are {duplicates.n_groups} groups of duplicates; expected at least 4 to take halves of.")
     generator, labels = np.random.default_rng(random_state), duplicates.groups.unique()

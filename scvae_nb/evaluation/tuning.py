@@ -30,7 +30,7 @@ from ..survey.errors import SurveyError, SurveyWarning
 # %% ../../nbs/evaluation/75_tuning.ipynb #e1c1804f
 def _latent_ranges(model, survey):
     "Most spatial and micro-scale latents that make sense for a survey."
-    count = survey.n_elements - (model.transform_name == "ilr")
+    count = survey.n_elements - (model.transform == "ilr")
     return min(12, count), min(8, max(1, count // 2))
 
 
@@ -40,7 +40,7 @@ def default_search(model, survey):
     Parameters
     ----------
     model : SCVAE
-        Whose `spatial_prior` decides.
+        Whose `spatial_prior` and `inference` decide: what refined inference does not use, or any inference learns, is not searched.
     survey : Survey
 
     Returns
@@ -50,17 +50,18 @@ def default_search(model, survey):
     """
     n_spatial, n_microscale = _latent_ranges(model, survey)
     most = min(32, survey.n_samples - 1)
-    search = {"n_spatial": IntDistribution(1, n_spatial), "hidden": IntDistribution(8, 128, log=True), "learning_rate": FloatDistribution(1e-3, 1e-2, log=True),
+    search = {"n_spatial": IntDistribution(1, n_spatial), "hidden": IntDistribution(8, 128, log=True),
               "likelihood": CategoricalDistribution(("studentt", "normal"))}
     if model.spatial_prior == "gp":
-        search |= {"n_microscale": IntDistribution(0, n_microscale), "smoothness": CategoricalDistribution((None, 0.5, 1.5)),
-                   "n_neighbours": IntDistribution(min(8, most), most)}
-    if model.spatial_prior == "graph":
-        search |= {"graph_strength": FloatDistribution(1e-2, 1e2, log=True), "n_neighbours": IntDistribution(min(4, most), most)}
+        search |= {"n_microscale": IntDistribution(0, n_microscale), "smoothness": CategoricalDistribution((None, 0.5, 1.5))}
+    if model.spatial_prior != "gp" or model.inference == "amortised":
+        search["learning_rate"] = FloatDistribution(1e-3, 1e-2, log=True)
+        if model.spatial_prior is not None:
+            search["n_neighbours"] = IntDistribution(min(8 if model.spatial_prior == "gp" else 4, most), most)
     return search
 
 # %% ../../nbs/evaluation/75_tuning.ipynb #3e247ea7
-_NOT_SEARCHED = ("random_state", "device", "progress", "spatial_prior")
+_NOT_SEARCHED = ("random_state", "device", "progress", "spatial_prior", "inference")
 
 
 def _checked_search(model, survey, search):
@@ -296,8 +297,8 @@ def _objective_settings(objective, n_folds, share, n_seeds, random_state, model,
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise SurveyError(f"{name}={value!r}; expected a whole number of at least 1.")
     if objective == "held_out":
-        if model.transform_name not in ("log", None):
-            raise SurveyError(f"objective='held_out' hides single cells, and transform={model.transform_name!r} needs complete samples; expected "
+        if model.transform not in ("log", None):
+            raise SurveyError(f"objective='held_out' hides single cells, and transform={model.transform!r} needs complete samples; expected "
                               f"transform='log' or None. "
                               "Or tune with objective='geostatistical', knowing that it can be gamed.")
         for _ in hidden_folds(survey, "cells", n_folds, share, None, random_state):
@@ -309,7 +310,7 @@ def _plan(survey, model, search, tolerance, n_trials, timeout, settings):
     "All that a trial needs; refuses settings that cannot work."
     model = SCVAE() if model is None else model
     check_parameters(model)
-    survey = as_survey(survey, allow_negative=model.transform_name is None)
+    survey = as_survey(survey, allow_negative=model.transform is None)
     survey.check(min_samples=10)
     if not isinstance(n_trials, (int, np.integer)) or n_trials < 1 or (timeout is not None and not timeout > 0):
         raise SurveyError(f"n_trials={n_trials!r}, timeout={timeout!r}; expected a whole number of at least 1, and None or a positive number of seconds.")

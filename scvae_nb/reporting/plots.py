@@ -553,7 +553,7 @@ def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
 
 # %% ../../nbs/reporting/10_plots.ipynb #0ca0d605
 def plot_training(model_or_history) -> Figure:
-    """Loss terms, score of held-out cells, and step sizes by epoch.
+    """How the fit went: by round of refined inference, or by epoch of amortised inference.
 
     Parameters
     ----------
@@ -563,32 +563,59 @@ def plot_training(model_or_history) -> Figure:
     Returns
     -------
     Figure
-        Three panels over the epochs; the epoch with the lowest held-out score is marked.
+        Three panels: loss (with its terms, by epoch); score of held-out cells, its lowest value marked; and the number of latents that are on (by
+        round), or gradient norm and learning rate (by epoch).
     """
     history = getattr(model_or_history, "history_", getattr(model_or_history, "history", model_or_history))
+    counted = "round" if "round" in history else "epoch"
     figure = new_figure(11.5, 3.6)
     left, middle, right = figure.subplots(1, 3)
-    below = dict(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
-    dress_axes(left, "Loss and its terms", "epoch", "nats per sample")
-    for name, colour in {"loss": ink_colour, "negative_log_likelihood": "#0072b2", "kl_latent": "#e69f00",
-                         "kl_weights": "#009e73"}.items():
-        left.plot(history["epoch"], history[name], color=colour, linewidth=1.4, label=name.replace("_", " "))
-    left.legend(**below)
-    dress_axes(middle, "Held-out cells", "epoch", "negative log score, lower is better")
-    middle.plot(history["epoch"], history["held_out"], color="#d55e00", linewidth=1.4)
+    _draw_loss(left, history, counted)
+    _draw_held_out(middle, history, counted)
+    (_draw_latents if counted == "round" else _draw_steps)(right, history)
+    if counted == "round":
+        for panel in (left, middle, right):
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+_legend_below = dict(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+
+
+def _draw_loss(axes, history, counted) -> None:
+    dress_axes(axes, "Loss and its terms" if counted == "epoch" else "Loss, given the latents", counted, "nats per sample")
+    colours = {"loss": ink_colour, "negative_log_likelihood": "#0072b2", "kl_latent": "#e69f00", "kl_weights": "#009e73"}
+    for name in [name for name in colours if name in history]:
+        axes.plot(history[counted], history[name], color=colours[name], linewidth=1.4, label=name.replace("_", " "))
+    if counted == "epoch":
+        axes.legend(**_legend_below)
+
+
+def _draw_held_out(axes, history, counted) -> None:
+    dress_axes(axes, "Held-out cells", counted, "negative log score, lower is better")
+    axes.plot(history[counted], history["held_out"], color="#d55e00", linewidth=1.4)
     if history["held_out"].notna().any():
         best = history.loc[history["held_out"].idxmin()]
-        middle.plot(best["epoch"], best["held_out"], "o", color=ink_colour, markersize=5)
-        middle.annotate(f"lowest: epoch {best['epoch']:.0f}", (best["epoch"], best["held_out"]), fontsize=8,
-                        xytext=(0.97, 0.94), textcoords="axes fraction", ha="right", va="top",
-                        arrowprops={"arrowstyle": "-", "color": faint_colour, "linewidth": 0.8})
-    dress_axes(right, "Steps", "epoch", "gradient norm")
-    right.plot(history["epoch"], history["gradient_norm"], color="#56b4e9", linewidth=1.2, label="gradient norm")
-    rate = right.plot([], [], color="#cc79a7", linewidth=1.4, linestyle="--", label="learning rate (right axis)")
-    twin = right.twinx()
+        axes.plot(best[counted], best["held_out"], "o", color=ink_colour, markersize=5)
+        axes.annotate(f"lowest: {counted} {best[counted]:.0f}", (best[counted], best["held_out"]), fontsize=8,
+                      xytext=(0.97, 0.94), textcoords="axes fraction", ha="right", va="top",
+                      arrowprops={"arrowstyle": "-", "color": faint_colour, "linewidth": 0.8})
+
+
+def _draw_latents(axes, history) -> None:
+    dress_axes(axes, "Spatial latents that are on", "round", "number")
+    axes.step(history["round"], history["latents"], where="post", color="#56b4e9", linewidth=1.4)
+    axes.set_ylim(0, history["latents"].max() + 1)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_steps(axes, history) -> None:
+    dress_axes(axes, "Steps", "epoch", "gradient norm")
+    axes.plot(history["epoch"], history["gradient_norm"], color="#56b4e9", linewidth=1.2, label="gradient norm")
+    rate = axes.plot([], [], color="#cc79a7", linewidth=1.4, linestyle="--", label="learning rate (right axis)")
+    twin = axes.twinx()
     twin.plot(history["epoch"], history["learning_rate"], color=rate[0].get_color(), linewidth=1.4, linestyle="--")
     twin.tick_params(labelsize=8, color=faint_colour)
     twin.spines[["top", "left", "bottom"]].set_visible(False)
     twin.spines["right"].set_color(faint_colour)
-    right.legend(**below)
-    return figure
+    axes.legend(**_legend_below)

@@ -66,7 +66,7 @@ def _noise_sentences(table: pd.DataFrame, log: bool) -> list[str]:
 
 def _duplicate_sentence(model, result) -> str:
     """What the division of the nugget into error and geology rests on."""
-    if not model.network_.generative.n_microscale:
+    if not model.guide_.generative.n_microscale:
         return ("This model counts all that varies below the spacing of the samples as measurement error, micro-scale geology included; only "
                 "spatial_prior=\"gp\" tells the two apart.")
     counts, names = model.measurement_["n_duplicates"].astype(int), short_names(result.survey)
@@ -134,10 +134,21 @@ def _closure_sentence(scores: Evaluation) -> str:
 
 # %% ../../nbs/reporting/20_report.ipynb #bbc57de1
 def _training_sentence(model) -> str:
+    unit = "round" if model.inference_ == "refined" else "epoch"
     if model.converged_:
-        return f"The fit converged after {_count(model.n_epochs_, 'epoch')}."
-    return (f"The fit did not converge within {_count(model.n_epochs_, 'epoch')}: take every number here as provisional, "
-            "and fit again with more epochs.")
+        return f"The fit converged after {_count(model.n_epochs_, unit)}."
+    return (f"The fit did not converge within {_count(model.n_epochs_, unit)}: take every number here as provisional, "
+            f"and fit again with more {unit}s (max_epochs).")
+
+
+def _method_words(model) -> str:
+    """How the model was learnt, in a phrase."""
+    if model.inference_ == "refined":
+        return ("Matérn fields and a Bayesian decoder, learnt by stochastic expectation-maximisation from latents that were drawn jointly at all sites; "
+                "an encoder that was taught afterwards")
+    learnt = "an encoder and a Bayesian decoder, trained together through the evidence lower bound"
+    return learnt + {"gp": "; the encoder's pseudo-observations are kriged in latent space",
+                     "graph": ", with a penalty on differences between neighbouring codes", None: ""}[model.spatial_prior]
 
 
 def _shortly_named(scores: Evaluation, survey) -> Evaluation:
@@ -175,7 +186,7 @@ def limit_sentences(model, result, scores: Evaluation) -> list[str]:
 # %% ../../nbs/reporting/20_report.ipynb #19ea8068
 def _duplicate_limit(model) -> str:
     """What duplicates, or their absence, leave open."""
-    if model.network_.generative.n_microscale and model.measurement_["n_duplicates"].any():
+    if model.guide_.generative.n_microscale and model.measurement_["n_duplicates"].any():
         return ("Duplicates tell error from geology at the step at which they were taken: field duplicates hold the error of sampling, laboratory duplicates "
                 "only that of the laboratory, and make the rest geology. An error that a whole batch shares is in neither.")
     return ("How the variation below the spacing divides into error and geology was not seen in the data (see the summary): the sum is measured, the parts "
@@ -312,7 +323,7 @@ def _precision_rows(model, result) -> list[dict]:
 
 def _together_words(model) -> str:
     """The share of error in what elements do together, where the model has such a part."""
-    if not model.network_.generative.n_microscale:
+    if not model.guide_.generative.n_microscale:
         return ""
     return f"Of what elements do together below the spacing {_percent(model.measurement_['together_share'].iloc[0])} is error."
 
@@ -444,7 +455,7 @@ def _overview_images(model, result, scores: Evaluation, folder: Path) -> dict:
                          f"({names[shares.index[0]]}) to {_percent(shares.iloc[-1])} ({names[shares.index[-1]]}).",
              "nuggets": "Nugget shares of every element: " + _nugget_sentence(scores),
              "closure": "Observed variograms of every element against samples of the denoised values plus measurement variance. " + _closure_sentence(scores),
-             "training": "Loss, held-out score and step size by epoch. " + _training_sentence(model)}
+             "training": f"Loss and held-out score by {'round' if model.inference_ == 'refined' else 'epoch'} of the fit. " + _training_sentence(model)}
     figures = {"variance": plot_uncertainty(result, scores=scores), "nuggets": plot_nuggets(result, scores), "closure": plot_closure(result, scores),
                "training": plot_training(result.history)}
     return {name: _image(picture_bytes(figure), folder / f"all_{name}.png", texts[name])
@@ -665,8 +676,8 @@ not support the value.</p>
 
 <h2 id="training">The fit</h2>
 <p>{{ training }}{% if ranges %} {{ ranges }}{% endif %}</p>
-<figure>{{ picture(images.training) }}<figcaption>Left: the loss and its terms. Middle: score of cells that the fit did
-not see. Right: step sizes.</figcaption></figure>
+<figure>{{ picture(images.training) }}<figcaption>Left: the loss. Middle: score of cells that the fit did not see.
+Right: {% if refined %}the number of latent fields in use{% else %}step sizes{% endif %}.</figcaption></figure>
 
 <h2 id="limits">What this does not show</h2>
 <ul class="findings">
@@ -674,8 +685,8 @@ not see. Right: step sizes.</figcaption></figure>
 {% endfor %}</ul>
 
 <h2 id="repeat">To repeat it</h2>
-<p>The same table, settings, versions and seed give the same numbers. Method: structured posterior over spatial latents
-(kriging in latent space) with a Bayesian decoder; the idea of a spatially constrained variational autoencoder is that of
+<p>The same table, settings, versions and seed give the same numbers. Method: {{ method }};
+the idea of a spatially constrained variational autoencoder is that of
 Huang, Zuo, Wang and Tolosana-Delgado (2025), Journal of Earth Science 36(5), 2317–2336.</p>
 <details><summary>Settings and versions</summary><div class="scroll"><table><tbody>
 {% for name, value in settings %}<tr><th>{{ name }}</th><td class="text">{{ value }}</td></tr>
@@ -739,12 +750,12 @@ def _context(model, result, scores: Evaluation, title: str, images: dict, pages:
     shapes = (["Median", "CV", "SD of ln", "Skewness of ln", "Kurtosis of ln", "Outliers"] if log
               else ["Median", "CV", "SD", "Skewness", "Excess kurtosis", "Outliers"])
     return {"title": title, "subtitle": _subtitle(survey), "version": __version__, "cards": _cards(result, scores),
-            "converged": model.converged_, "log": log, "summary": summary_sentences(model, result, scores),
+            "converged": model.converged_, "refined": model.inference_ == "refined", "log": log, "summary": summary_sentences(model, result, scores),
             "overview": _overview_rows(result, scores), "images": images, "pages": pages,
             "n_open": 1 if len(pages) > 6 else len(pages), "layers": list(_layer_titles.values()),
             "variograms": _variogram_rows(result, scores), "distance_unit": map_unit(survey)[1], "statistics": shapes,
             "distributions": _distribution_rows(result, scores), "changes": _change_rows(result, scores),
-            "training": _training_sentence(model), "ranges": _range_words(model, survey),
+            "training": _training_sentence(model), "method": _method_words(model), "ranges": _range_words(model, survey),
             "limits": limit_sentences(model, result, scores), "settings": _settings_rows(result),
             "precision": _precision_rows(model, result), "precision_source": _duplicate_sentence(model, result), "together": _together_words(model),
             "in_percent": result.model_summary["settings"]["transform"] == "log"}
