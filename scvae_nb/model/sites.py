@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..geostatistics.neighbours import nearest_neighbours, vecchia_order, vecchia_predecessors
+from ..geostatistics.neighbours import nearest_neighbours, self_first, vecchia_order, vecchia_predecessors
 from .censoring import expected_readings
 
 # %% ../../nbs/model/18_sites.ipynb #dc09a624
@@ -58,6 +58,14 @@ class SiteData:
         return SiteData(*(None if part is None else part.to(device) for part in parts))
 
 # %% ../../nbs/model/18_sites.ipynb #003c1297
+def _neighbours_with_values(coordinates, informed, k):
+    "The site itself and the nearest sites that have a value, (n, k): places without one know nothing that could be kriged from."
+    if informed.all() or not informed.any():
+        return nearest_neighbours(coordinates, k)[1]
+    index = np.flatnonzero(informed)[nearest_neighbours(coordinates[informed], k, queries=coordinates)[1]]
+    return self_first(index)
+
+
 def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, seed=0, sides=None):
     """Prepare sites for the model.
 
@@ -77,12 +85,12 @@ def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, s
         Shape (n, q), -1 below and +1 above its limit, 0 for a value.
     """
     coordinates = np.asarray(coordinates, dtype=float)
-    neighbours = nearest_neighbours(coordinates, n_neighbours)[1]
+    observed = np.isfinite(values)
+    neighbours = _neighbours_with_values(coordinates, observed.any(axis=1), n_neighbours)
     before, order = np.full((len(coordinates), 1), -1), np.arange(len(coordinates))
     if n_predecessors:
         order = vecchia_order(coordinates, "maxmin", random_state=seed)
         before = vecchia_predecessors(coordinates, n_predecessors, order)
-    observed = np.isfinite(values)
     def single(a):
         return torch.as_tensor(np.ascontiguousarray(a), dtype=torch.float32)
     def rows(a):
