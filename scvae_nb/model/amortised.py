@@ -201,7 +201,7 @@ def _start_lessons(guide, values, spatial, on):
     encoder.network[-1].bias.zero_()
     encoder.network[-1].bias[n_latent:][on] = noise[on]
 
-
+# %% ../../nbs/model/41_amortised.ipynb #3c2e8cef
 def teach_encoder(guide, data, draws):
     """Teach the encoder what the posterior of the latents says.
 

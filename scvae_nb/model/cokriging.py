@@ -132,7 +132,7 @@ class CokrigedPosterior:
         drawn[..., on] = field_posterior(list(factors.values()), information, array(self.known), n_draws, generator, tolerance=_DRAW_TOLERANCE).draws
         return drawn
 
-
+# %% ../../nbs/model/34_cokriging.ipynb #e685f48c
 @dataclass
 class SitewisePosterior:
     """Posterior of the spatial latents where sites are independent given the encoder: `guide` and `data`."""

@@ -265,7 +265,7 @@ class Learnt:
                     spatial_latent_strength=_strength(self, "linear"), microscale_latent_strength=_strength(self, "microscale"),
                     python=platform.python_version(), versions=versions)
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #c443bd7e
 def _strength(model, name):
     """Norm of the loadings of each latent: zero for one that was switched off."""
     loadings = model.guide_.mean[name] if name in model.guide_.mean else torch.zeros(0, 0)
@@ -311,7 +311,7 @@ def _summaries(model, posterior):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(summarise, batches)
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #d00b16e1
 def _completed(model, survey, readings):
     """The survey with readings in the cells that were missing or limits."""
     known = (survey.values.notna() & ~survey.censored & ~survey.above_range).to_numpy()
@@ -463,7 +463,7 @@ class Saving:
             model.guide_.to(device)
         return model
 
-
+# %% ../../nbs/model/60_denoiser.ipynb #ea89a58d
 def _restore_survey(model, settings, arrays):
     """Everything fitted but the guide, from what a file holds."""
     index = pd.Index([int(label) for label in settings["index"]] if settings["integer_index"] else settings["index"])

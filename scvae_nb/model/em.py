@@ -86,7 +86,7 @@ def set_up(guide, data, hidden, settings):
     return Problem(guide, data, data.without(hidden), hidden, places, site_order(places, settings.seed), 2 * settings.batch_size, n_rounds,
                    np.random.default_rng(settings.seed), TraceMeanField_ELBO()(guide.generative, guide), _optimiser(guide))
 
-
+# %% ../../nbs/model/42_em.ipynb #41f7a821
 def _optimiser(guide):
     """Adam on everything that the M step learns: no encoder, no ranges, and no prior of the hidden weights.
 
@@ -464,7 +464,7 @@ def _prefer_all(guide, data, hidden, settings, start, fewer):
     guide.load_state_dict(kept)
     return fewer
 
-
+# %% ../../nbs/model/42_em.ipynb #b1d21408
 def refine(guide, data, hidden, settings):
     """Learn the decoder, the noise, the micro-scale part and the ranges from latents drawn jointly at all sites.
 

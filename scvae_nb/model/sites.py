@@ -65,7 +65,7 @@ def _neighbours_with_values(coordinates, informed, k):
     index = np.flatnonzero(informed)[nearest_neighbours(coordinates[informed], k, queries=coordinates)[1]]
     return self_first(index)
 
-
+# %% ../../nbs/model/18_sites.ipynb #9bc8f066
 def make_site_data(values, coordinates, spacing, n_neighbours, n_predecessors, seed=0, sides=None):
     """Prepare sites for the model.
 

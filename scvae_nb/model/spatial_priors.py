@@ -427,7 +427,7 @@ class NeighbourPenalty(nn.Module):
         plain = 0.5 * (own**2 + spread - 1 - spread.log())
         return SitePosterior(own, spread, plain + 0.5 * self.strength * rough - 0.5 * log_determinant(spectrum_, self.strength))
 
-
+# %% ../../nbs/model/20_spatial_priors.ipynb #9a5d00ea
 def _edges_of(places, rows, near):
     "Weights (b, k - 1) of the neighbours of some rows, as in `neighbour_edges`."
     distance = (places[near[:, 1:]] - places[rows][:, None]).norm(dim=-1)
