@@ -7,7 +7,7 @@
     python benchmarks/ablation.py --redo                  again, although the results are there
 
 Ways: `amortised`, everything trained through the encoder; `trained_first`, amortised training, then refinement from there (what this package did
-before version 0.2); `refined`, the default, refinement from a factor analysis; and from the same fit `taught`, denoised through the taught encoder
+at first); `refined`, the default, refinement from a factor analysis; and from the same fit `taught`, denoised through the taught encoder
 alone. Twins: 12 elements from three processes, noise as strong as the signal, at the density of 2,000 sites in the default map. Rows hold the
 root mean square error of the signal over that of oracle cokriging, the coverage of 90 % intervals of the signal, and seconds; for real surveys the
 mean CRPS in ln units of hidden cells (a tenth), or of whole samples hidden at random (a fifth). A run is written as soon as it ends.
