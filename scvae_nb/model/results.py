@@ -299,7 +299,7 @@ class Intervals:
 class DenoisedSurvey(Estimates, Draws, Intervals, Exports):
     """What the model says about a survey, in original units, with the survey's index, places and reference system.
 
-    Attributes: `survey`; `posterior` (Posterior of the trained network at the samples, standardised scale); `transform`, from original units to
+    Attributes: `survey`; `posterior` (Posterior of the fitted model at the samples, standardised scale); `transform`, from original units to
     the model's scale; `scaler`, from there to the standardised scale; `summary`, the arrays of `gather_summaries`; `statistic`, what `denoised`
     and `signal` hold; `model_summary`, settings, learnt ranges and scales, convergence, versions; `history` of the training; `seed` of intervals
     and of the tables made from them.
