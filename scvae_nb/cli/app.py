@@ -44,7 +44,7 @@ _Likelihood = Annotated[LikelihoodName, make_option("Shape of the measurement er
     panel=model_panel, show_default=True)]
 _Spatial = Annotated[Optional[int], make_option("Latent fields; default: a quarter of the elements, at least 6.", "--n-spatial",
     min=1, panel=model_panel)]
-_Microscale = Annotated[Optional[int], make_option("Latents of micro-scale geology; default: a quarter of the elements, at least 4.",
+_Microscale = Annotated[Optional[int], make_option("Latents of micro-scale geology; default: half the elements.",
     "--n-microscale", min=0, panel=model_panel)]
 
 # %% ../../nbs/cli/10_app.ipynb #9457ccc4
