@@ -17,7 +17,7 @@ from .microscale import microscale_variances
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/43_measurement_error.ipynb #82328f4d
-TOGETHER_PRIOR = (1.5, 3.5)  # Beta prior of the share of error in what elements do together
+TOGETHER_PRIOR = (1.0, 9.0)  # Beta prior of the share of error in what elements do together
 ALONE_PRIOR = (3.0, 2.0)  # and in what an element does alone
 _TOGETHER_POINTS = (np.arange(40) + 0.5) / 40
 _ALONE_POINTS = (np.arange(60) + 0.5) / 60
