@@ -85,7 +85,7 @@ def _duplicate_sentence(model, result) -> str:
 
 _enough_duplicates = 20  # then the duplicates weigh about as much as the prior: relative standard deviation of the variance sqrt(2 / 20) = 0.32
 _without_duplicates = ("Without field duplicates, measurement error and micro-scale geology cannot be told apart: both vary between neighbours. So the "
-                       "measurement error rests on an assumption: of the variation below the spacing, 0.3 of what elements do together, and 0.6 of what each "
+                       "measurement error rests on an assumption: of the variation below the spacing, 0.1 of what elements do together, and 0.6 of what each "
                        "does alone, is taken for error, give or take what the table of measurement precision says. Duplicates of some sites are the remedy.")
 
 # %% ../../nbs/reporting/20_report.ipynb #46fd7577
