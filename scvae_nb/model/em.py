@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['count_rounds', 'Problem', 'State', 'set_up', 'first_state', 'score', 'clearly_worse', 'linearised', 'draw_latents',
            'regress_weights', 'rescaled', 'maximise', 'range_prior_deviance', 'update_ranges', 'move_ranges',
-           'fresh_hidden_units', 'choose_latents', 'em_rounds', 'Refinement', 'run_rounds', 'masked_errors', 'better',
-           'refine']
+           'fresh_hidden_units', 'choose_latents', 'em_rounds', 'Refinement', 'run_rounds', 'cells_and_samples',
+           'masked_errors', 'better', 'refine']
 
 # %% ../../nbs/model/42_em.ipynb #18618d72
 import math
@@ -413,7 +413,15 @@ def run_rounds(guide, data, hidden, settings, stand_ins=True):
     return result
 
 # %% ../../nbs/model/42_em.ipynb #9581d6fe
-_MASKED = 1 / 3  # of the cells of every sample
+_MASKED = 1 / 3  # of the cells of every sample, and of the samples
+
+
+def cells_and_samples(training, generator):
+    """Two masks of observed cells, bool (n, q): a third of the cells of every sample, and all of a third of the samples."""
+    detected = training.detected.cpu().numpy()
+    cells = hold_out_cells(detected, generator, row_share=1.0, cell_share=_MASKED)
+    samples = detected & (generator.random((len(detected), 1)) < _MASKED)
+    return [torch.as_tensor(mask, device=training.values.device) for mask in (cells, samples)]
 
 
 @torch.no_grad()
@@ -445,16 +453,17 @@ def better(errors, than):
 
 # %% ../../nbs/model/42_em.ipynb #43cf0a31
 def _prefer_all(guide, data, hidden, settings, start, fewer):
-    """Refine from `start` with all latents; if masked cells are not better predicted, the guide is what it was. Returns the `Refinement` that is kept, with
-    what stopped the comparison."""
-    training = data.without(hidden)
-    masked = hold_out_cells(training.detected.cpu().numpy(), np.random.default_rng(settings.seed), row_share=1.0, cell_share=_MASKED)
-    masked, kept = torch.as_tensor(masked, device=training.values.device), copy_state(guide)
+    """Refine from `start` with all latents, and keep that unless fewer predict masked cells better. Returns the `Refinement` that is kept, with what
+    stopped the comparison."""
+    training, kept = data.without(hidden), copy_state(guide)
+    masks = cells_and_samples(training, np.random.default_rng(settings.seed))
+    def errors():
+        return np.concatenate([masked_errors(guide, training, masked) for masked in masks])
     try:
-        errors = masked_errors(guide, training, masked)
+        of_fewer = errors()
         guide.load_state_dict(start)
         everything = run_rounds(guide, data, hidden, settings, stand_ins=False)
-        if not everything.trouble and better(masked_errors(guide, training, masked), errors):
+        if not everything.trouble and not better(of_fewer, than=errors()):
             return everything
         fewer.trouble = everything.trouble
     except KeyboardInterrupt:
