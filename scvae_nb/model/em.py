@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['count_rounds', 'Problem', 'State', 'set_up', 'first_state', 'score', 'clearly_worse', 'linearised', 'draw_latents',
-           'regress_weights', 'rescaled', 'maximise', 'range_prior_deviance', 'update_ranges', 'move_ranges',
-           'fresh_hidden_units', 'choose_latents', 'em_rounds', 'Refinement', 'run_rounds', 'cells_and_samples',
-           'masked_errors', 'better', 'refine']
+           'regress_weights', 'rescaled', 'uninformed', 'maximise', 'range_prior_deviance', 'update_ranges',
+           'move_ranges', 'fresh_hidden_units', 'choose_latents', 'em_rounds', 'Refinement', 'run_rounds',
+           'cells_and_samples', 'masked_errors', 'better', 'refine']
 
 # %% ../../nbs/model/42_em.ipynb #18618d72
 import math
@@ -28,7 +28,7 @@ from .field_posterior import encoded_latents, gauss_newton
 from .guide import align_basis
 from .linearisation import linearise_all, of_latents
 from .microscale import measurement_errors
-from .relevance import replaceable_latents, switch_off, uninformed_latents, weak_latents
+from .relevance import replaceable_latents, switch_off, uninformed_latents, variance_on_map, weak_latents
 from .start import range_deviance
 from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores, hold_out_cells
 from ..survey.errors import SurveyError
@@ -217,10 +217,16 @@ def rescaled(problem, state, scale):
     return replace(state, mode=state.mode / scale, draws=state.draws / scale)
 
 
+def uninformed(problem, mode):
+    """Latents about which the survey says next to nothing at the present ranges, bool (L,)."""
+    prior = problem.guide.prior
+    return uninformed_latents(mode, variance_on_map(problem.places, prior.ranges, prior.smoothness))
+
+
 @torch.no_grad()
 def _without_uninformed(problem, state):
     """The state with latents off about which the survey has come to say next to nothing."""
-    newly = ~state.off & uninformed_latents(state.mode.cpu())
+    newly = ~state.off & uninformed(problem, state.mode.cpu())
     if not newly.any() or (newly | state.off).all():
         return state
     off = state.off | newly
@@ -359,7 +365,7 @@ def choose_latents(problem, state, stand_ins):
     """The state without latents that are not needed, and with fresh hidden units; `stand_ins` allows others to stand in for a latent."""
     guide, mode = problem.guide, state.mode.double().cpu().numpy()
     loadings = guide.mean["linear"].detach().cpu().numpy()
-    off, replaced = uninformed_latents(mode), False
+    off, replaced = uninformed(problem, mode), False
     off |= weak_latents(mode * ~off, loadings)
     if stand_ins:
         replaceable = replaceable_latents(mode * ~off, loadings, problem.places, problem.generator)
