@@ -496,7 +496,7 @@ class SCVAE(Fitting, Learnt, Denoising, Saving, BaseEstimator):
             elements, at least 6.
         n_microscale : int, optional
             Latents of micro-scale geology: common to the elements of one sample, not shared with its neighbours. By default half
-            the number of elements, which is also the most that they can tell apart. Only with "gp": codes made from one sample cannot tell the two apart, and
+            the number of elements, which is also the most. Only with "gp": codes made from one sample cannot tell the two apart, and
             `denoised` is then `signal`.
         spatial_prior : {"gp", "graph", None}
             Gaussian fields; neighbour penalty on per-sample codes (SC-VAE); none (plain VAE).

@@ -53,7 +53,7 @@ def microscale_start(values, coordinates, n_microscale):
     count = min(n_microscale, values.shape[1], len(values) - 1)
     return FactorAnalysis(count).fit(neighbour_differences(values, coordinates)).components_.T
 
-
+# %% ../../nbs/model/35_start.ipynb #local003
 @torch.no_grad()
 def factor_start(guide, values, coordinates):
     """Start the linear paths at a factor analysis rotated towards min/max autocorrelation factors, the micro-scale loadings at one of differences
