@@ -15,6 +15,7 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
+from ..model.measurement_error import ALONE_PRIOR, TOGETHER_PRIOR, prior_mean
 from .figures import format_number, picture_bytes
 from .plots import (map_unit, plot_closure, plot_distribution,
                                       plot_map, plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
@@ -85,7 +86,8 @@ def _duplicate_sentence(model, result) -> str:
 
 _enough_duplicates = 20  # then the duplicates weigh about as much as the prior: relative standard deviation of the variance sqrt(2 / 20) = 0.32
 _without_duplicates = ("Without field duplicates, measurement error and micro-scale geology cannot be told apart: both vary between neighbours. So the "
-                       "measurement error rests on an assumption: of the variation below the spacing, 0.1 of what elements do together, and 0.6 of what each "
+                       "measurement error rests on an assumption: of the variation below the spacing, "
+                       f"{prior_mean(TOGETHER_PRIOR):.1g} of what elements do together, and {prior_mean(ALONE_PRIOR):.1g} of what each "
                        "does alone, is taken for error, give or take what the table of measurement precision says. Duplicates of some sites are the remedy.")
 
 # %% ../../nbs/reporting/20_report.ipynb #46fd7577
