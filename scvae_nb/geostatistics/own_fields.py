@@ -118,8 +118,8 @@ class _Mixing:
 # %% ../../nbs/geostatistics/27_own_fields.ipynb #4ff47adf
 @dataclass
 class LayeredPosterior:
-    """Made by `layered_posterior`: means of the `shared` fields (n, L), of the `own` fields (n, q) and of the `means` of the elements (q,); `white` (N,), to
-    start the next solve from; `n_steps`; with draws also `shared_draws` (d, n, L), `own_draws` (d, n, q), which hold the drawn means, `variance` (L,) and
+    """Made by `layered_posterior`: means of the `shared` fields (n, L), of the `own` fields (n, q) and of the `means` of the elements (q,); `white` (N, 1 + d),
+    to start the next solve from; `n_steps`; with draws also `shared_draws` (d, n, L), `own_draws` (d, n, q), which hold the drawn means, `variance` (L,) and
     `own_variance` (q,), the variances that the draws would prefer to 1 and to what was given."""
 
     shared: np.ndarray
@@ -143,7 +143,7 @@ def _gathered(mixing, white, n_steps):
     if drawn:
         own_variance[mixing.elements] = (of_own[..., 1:]**2).mean(axis=(1, 2))
     variance = (of_shared[..., 1:]**2).mean(axis=(1, 2)) if drawn else np.full(len(of_shared), np.nan)
-    return LayeredPosterior(shared[..., 0], alone[..., 0] - means, means, white[:, 0], n_steps, shared[..., 1:].transpose(2, 0, 1),
+    return LayeredPosterior(shared[..., 0], alone[..., 0] - means, means, white, n_steps, shared[..., 1:].transpose(2, 0, 1),
                             alone[..., 1:].transpose(2, 0, 1), variance, own_variance)
 
 # %% ../../nbs/geostatistics/27_own_fields.ipynb #38f34a49
@@ -192,7 +192,7 @@ def layered_posterior(factors, slope, target, noise, own=None, elements=(), mean
     if n_draws:
         values = np.concatenate([values, values + noise.draw(generator, n_draws)], axis=-1)
         white = np.concatenate([white, generator.standard_normal((len(white), n_draws))], axis=1)
-    begin = np.zeros_like(white) if start is None else np.repeat(start[:, None], 1 + n_draws, axis=1)
+    begin = start if start is not None and start.shape == white.shape else np.zeros_like(white)
     def apply(vector):
         return vector + mixing.transposed(noise.whiten(mixing.forward(vector)))
     found, n_steps = conjugate_gradients(apply, mixing.transposed(noise.whiten(values)) + white, begin, tolerance, max_steps)

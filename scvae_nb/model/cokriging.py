@@ -91,7 +91,7 @@ class CokrigedPosterior:
     """Posterior of the spatial latents from what the data say about them, under Gaussian fields.
 
     Attributes: `guide`, `data` (SiteData), `information` (n, L, L) and `right` (n, L), what the data say; `mean` (n, L), the posterior mean from all
-    sites where it is known, else None: it then comes from the neighbours of each site.
+    sites where it is known, else None: it then comes from the neighbours of each site; `alone` (n, q), the mean of the own fields beside that mean, or None.
     """
 
     guide: torch.nn.Module
@@ -99,6 +99,7 @@ class CokrigedPosterior:
     information: torch.Tensor
     right: torch.Tensor
     mean: object = None
+    alone: object = None
 
     def __post_init__(self):
         precise = torch.float64 if self.mean is not None and len(self.data) <= FINE else torch.float32
@@ -129,7 +130,10 @@ class CokrigedPosterior:
             return np.ascontiguousarray(tensor.double().cpu().numpy())
         drawn = np.zeros((n_draws, *self.right.shape))
         information = array(self.information[:, self.on][:, :, self.on])
-        drawn[..., on] = field_posterior(list(factors.values()), information, array(self.known), n_draws, generator, tolerance=_DRAW_TOLERANCE).draws
+        posterior = field_posterior(list(factors.values()), information, array(self.known), n_draws, generator, tolerance=_DRAW_TOLERANCE)
+        # beside own fields the mean from all sites knows more than the information, in which they count as error
+        shift = array(self.mean[:, self.on]) - posterior.mean if len(self.guide.generative.own.on) and self.mean is not None else 0.0
+        drawn[..., on] = posterior.draws + shift
         return drawn
 
 # %% ../../nbs/model/34_cokriging.ipynb #e685f48c

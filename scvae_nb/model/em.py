@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['count_rounds', 'Problem', 'State', 'set_up', 'first_state', 'score', 'clearly_worse', 'linearised', 'draw_latents',
            'regress_weights', 'rescaled', 'uninformed', 'maximise', 'range_prior_deviance', 'update_ranges',
-           'move_ranges', 'fresh_hidden_units', 'choose_latents', 'em_rounds', 'Refinement', 'run_rounds',
-           'cells_and_samples', 'masked_errors', 'better', 'refine']
+           'move_ranges', 'fresh_hidden_units', 'choose_latents', 'learn_own', 'em_rounds', 'Refinement', 'run_rounds',
+           'cells_and_samples', 'masked_errors', 'better', 'own_rounds', 'add_own_fields', 'refine']
 
 # %% ../../nbs/model/42_em.ipynb #18618d72
 import math
@@ -23,11 +23,12 @@ from tqdm.auto import tqdm
 
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
 from .cokriging import site_order, spatial_factors
-from .decoder import decode_signal, decoder_draw
-from .field_posterior import encoded_latents, gauss_newton
+from .decoder import decode_signal, microscale_draw
+from .field_posterior import encoded_latents, gauss_newton, layers
 from .guide import align_basis
 from .linearisation import linearise_all, of_latents
-from .microscale import measurement_errors
+from .microscale import measurement_errors, microscale_variances
+from .own_fields import own_factors, update_own
 from .relevance import replaceable_latents, switch_off, uninformed_latents, variance_on_map, weak_latents
 from .start import range_deviance
 from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores, hold_out_cells
@@ -64,6 +65,7 @@ class Problem:
     generator: np.random.Generator
     objective: torch.nn.Module
     optimiser: torch.optim.Optimizer
+    own_factors: dict  # of VecchiaFactor, by number of the range
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class State:
     draws: object = None  # (n_draws, b, L)
     variance: object = None  # (L,) the prior variance that the draws would have preferred to 1
     said: object = None  # what the data say about the latents: (b, L, L) and (b, L), float64 arrays
+    alone: object = None  # (b, q) posterior mode of the own fields; None while there are none
+    own_draws: object = None  # (n_draws, b, q)
     replaced: bool = False  # others stand in for some latent
 
 
@@ -84,7 +88,7 @@ def set_up(guide, data, hidden, settings):
     places = data.places.double().cpu().numpy()
     n_rounds = min(count_rounds(len(data)), settings.n_rounds or _ROUNDS[1])
     return Problem(guide, data, data.without(hidden), hidden, places, site_order(places, settings.seed), 2 * settings.batch_size, n_rounds,
-                   np.random.default_rng(settings.seed), TraceMeanField_ELBO()(guide.generative, guide), _optimiser(guide))
+                   np.random.default_rng(settings.seed), TraceMeanField_ELBO()(guide.generative, guide), _optimiser(guide), {})
 
 # %% ../../nbs/model/42_em.ipynb #41f7a821
 def _optimiser(guide):
@@ -103,7 +107,7 @@ def first_state(problem):
     guide = problem.guide
     factors = spatial_factors(guide, problem.places, problem.ordered)
     start = encoded_latents(guide, problem.training)
-    mode = gauss_newton(guide.generative, problem.training, start, factors, guide.mean_weights(), _SOLVE_TOLERANCE)
+    mode, _ = gauss_newton(guide.generative, problem.training, start, factors, guide.mean_weights(), _SOLVE_TOLERANCE)
     state = State(np.zeros(guide.generative.n_spatial, dtype=bool), factors, mode)
     return draw_latents(problem, linearised(problem, state))
 
@@ -114,7 +118,7 @@ _TOLERANCE = 0.01  # nats per held-out cell: a difference below it is not a reas
 @torch.no_grad()
 def score(problem, state):
     """Scores of the hidden cells, ndarray (cells,)."""
-    return hidden_scores(problem.guide, problem.training, problem.data.rows, state.draws, problem.data.values, problem.hidden)
+    return hidden_scores(problem.guide, problem.training, problem.data.rows, state.draws, problem.data.values, problem.hidden, state.own_draws)
 
 
 def clearly_worse(cells, than):
@@ -127,28 +131,52 @@ def clearly_worse(cells, than):
 def linearised(problem, state):
     """The state with what the data say about the latents, the decoder linearised at their mode."""
     guide = problem.guide
-    return replace(state, said=linearise_all(guide.generative, problem.training, state.mode, guide.mean_weights()))
+    return replace(state, said=linearise_all(guide.generative, problem.training, state.mode, guide.mean_weights(), state.alone))
+
+
+# %% ../../nbs/model/42_em.ipynb #own00003
+def _of_latents(state, on, posterior):
+    """The state with mode, draws and preferred variances of the latents that are on, from a posterior (mean, draws, variance) as arrays."""
+    mode = state.mode
+    def tensor(array):
+        return torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
+    mean, drawn, preferred = map(tensor, posterior)
+    found, draws, variance = torch.zeros_like(mode), mode.new_zeros((len(drawn), *mode.shape)), mode.new_ones(mode.shape[1])
+    found[:, on], draws[..., on], variance[on] = mean.clamp(-5.0, 5.0), drawn, preferred
+    return replace(state, mode=found, draws=draws, variance=variance)
 
 
 def draw_latents(problem, state):
-    """The state with a new mode, joint draws of the latents, and the prior variances that they would have preferred to 1."""
+    """The state with a new mode, joint draws of the latents, and the prior variances that they would have preferred to 1; with own fields, theirs too."""
     on, mode = np.flatnonzero(~state.off), state.mode
     n_draws = int(np.clip(_DRAWN // len(mode), *_DRAWS))
+    if state.alone is not None:
+        return _draw_with_own(problem, state, on, n_draws)
     posterior = field_posterior([state.factors[latent] for latent in on], *of_latents(on, *state.said), n_draws, problem.generator,
                                 tolerance=_SOLVE_TOLERANCE)
+    return _of_latents(state, on, (posterior.mean, posterior.draws, posterior.variance))
+
+
+@torch.no_grad()
+def _draw_with_own(problem, state, on, n_draws):
+    """`draw_latents` beside own fields."""
+    guide, generative = problem.guide, problem.guide.generative
+    own = own_factors(generative.own, problem.places, guide.prior.smoothness, problem.ordered, problem.own_factors)
+    posterior = layers(generative, problem.training, state.mode, state.alone, {latent: state.factors[latent] for latent in on}, own, guide.mean_weights(),
+                       n_draws, problem.generator, tolerance=_SOLVE_TOLERANCE)
     def tensor(array):
-        return torch.as_tensor(array, dtype=mode.dtype, device=mode.device)
-    found, draws, variance = torch.zeros_like(mode), mode.new_zeros((n_draws, *mode.shape)), mode.new_ones(mode.shape[1])
-    found[:, on], draws[..., on], variance[on] = tensor(posterior.mean).clamp(-5.0, 5.0), tensor(posterior.draws), tensor(posterior.variance)
-    return replace(state, mode=found, draws=draws, variance=variance)
+        return torch.as_tensor(array, dtype=state.mode.dtype, device=state.mode.device)
+    state = _of_latents(state, on, (posterior.shared, posterior.shared_draws, posterior.variance))
+    return replace(state, alone=tensor(posterior.own), own_draws=tensor(posterior.own_draws))
 
 # %% ../../nbs/model/42_em.ipynb #f96658ef
 @torch.no_grad()
-def _normal_equations(guide, training, rows, draws):
+def _normal_equations(guide, training, rows, draws, own):
     """Features' weighted products (q, D, D), their products with the values (q, D), and the sum of the weights (q,), float64."""
     mean, weights = guide.mean, guide.mean_weights()
     signal = decode_signal(weights, draws)
-    _, left, precision = measurement_errors(guide.generative, weights, training.values[rows] - signal, training.observed[rows], training.side(rows))
+    residual = training.values[rows] - signal - (0.0 if own is None else own)
+    _, left, precision = measurement_errors(guide.generative, weights, residual, training.observed[rows], training.side(rows))
     target = signal + left
     hidden = F.silu(draws @ mean["hidden_weight"].T + mean["hidden_bias"]) @ guide.generative.basis
     features = torch.cat([torch.ones_like(draws[..., :1]), draws, hidden], -1).flatten(0, 1).double()
@@ -165,7 +193,7 @@ _OUTPUT_SCALES = (1e-3, 1.0)  # least and largest prior scale of the output weig
 
 
 @torch.no_grad()
-def regress_weights(guide, training, rows, draws):
+def regress_weights(guide, training, rows, draws, own=None):
     """Set the weights that enter the signal linearly to their regression on drawn latents, and the prior scale of the output weights.
 
     Their standard deviations, and those of the micro-scale loadings (whose latents have the variance 1), become the best of a mean field:
@@ -178,13 +206,15 @@ def regress_weights(guide, training, rows, draws):
     training : SiteData
     rows : torch.Tensor, shape (b,)
     draws : torch.Tensor, shape (n_draws, b, L)
+    own : torch.Tensor, shape (n_draws, b, q), optional
+        Draws of the own fields.
 
     References
     ----------
     MacKay (1992), Bayesian interpolation, Neural Computation 4, 415-447.
     """
     mean, scale = guide.mean, guide.generative.log_prior_scale
-    products, right, total = _normal_equations(guide, training, rows, draws)
+    products, right, total = _normal_equations(guide, training, rows, draws, own)
     n_linear = 1 + draws.shape[-1]
     output_variance = (2 * scale["output"][0].double()).exp()
     linear_precision = (-2 * torch.cat([scale["intercept"], scale["linear"][0]]).double()).exp()
@@ -241,14 +271,15 @@ def maximise(problem, state, number):
     state = _without_uninformed(problem, state)
     state = rescaled(problem, state, state.variance.sqrt().clamp(*_RESCALED))
     align_basis(guide, training)
-    regress_weights(guide, training, rows, state.draws)
+    regress_weights(guide, training, rows, state.draws, state.own_draws)
     for group in problem.optimiser.param_groups:
         group["lr"] = 0.5 * _LEARNING_RATE * (1 + math.cos(math.pi * number / problem.n_rounds))
     losses = []
     for _ in range(_STEPS // problem.n_rounds):
         at = torch.randint(len(rows), (min(problem.batch_size, len(rows)),), device=rows.device)
         which = torch.randint(len(state.draws), at.shape, device=rows.device)
-        losses.append(gradient_step(problem.objective, training, rows[at], state.draws[which, at], problem.optimiser)[0])
+        own = None if state.own_draws is None else state.own_draws[which, at]
+        losses.append(gradient_step(problem.objective, training, rows[at], state.draws[which, at], problem.optimiser, own=own)[0])
     loss = float(torch.stack(losses).mean())
     if not math.isfinite(loss):
         raise FloatingPointError("the loss is not finite")
@@ -376,6 +407,25 @@ def choose_latents(problem, state, stand_ins):
     fresh_hidden_units(guide, off)
     return draw_latents(problem, linearised(problem, replace(state, off=off, replaced=replaced)))
 
+# %% ../../nbs/model/42_em.ipynb #own00004
+_LEAST_LEFT = 0.3  # of the variance of what an element does alone below the spacing, when an own field takes from it
+
+
+@torch.no_grad()
+def learn_own(problem, state):
+    """The state after a step of variances and ranges of the own fields, judged by the residuals of one draw of the latents."""
+    guide, training, own = problem.guide, problem.training, problem.guide.generative.own
+    before, (together, alone) = own.variance.clone(), microscale_variances(guide)
+    draw = state.draws[int(problem.generator.integers(len(state.draws)))]
+    readings = training.values if training.readings is None else training.readings
+    update_own(own, readings - decode_signal(guide.mean_weights(), draw), training.observed, together + alone + before, training.places,
+               problem.ordered[1], guide.prior.smoothness, problem.generator)
+    # what an own field takes or gives back is its element's own variation below the spacing
+    guide.generative.log_noise.add_(0.5 * ((alone + before - own.variance) / alone).clamp(min=_LEAST_LEFT).log())
+    if not len(own.on):
+        return replace(state, alone=None, own_draws=None)
+    return state if state.alone is not None else replace(state, alone=torch.zeros_like(training.values))
+
 # %% ../../nbs/model/42_em.ipynb #62e8edca
 def em_rounds(problem, stand_ins):
     """Alternate M and E steps; yields after each E step the state, a row of the log and the scores of the hidden cells."""
@@ -446,9 +496,12 @@ def masked_errors(guide, training, masked):
     ndarray, shape (n_masked,)
     """
     rest, weights, generative = training.without(masked), guide.mean_weights(), guide.generative
-    factors = spatial_factors(guide, training.places.double().cpu().numpy())
-    latents = gauss_newton(generative, rest, encoded_latents(guide, rest), factors, weights, _SOLVE_TOLERANCE)
-    predicted = decoder_draw(generative, rest, rest.rows, weights, latents[None], latents.new_zeros(generative.n_microscale))[1][0]
+    places = training.places.double().cpu().numpy()
+    ordered = site_order(places)
+    own = own_factors(generative.own, places, guide.prior.smoothness, ordered) if len(generative.own.on) else None
+    latents, alone = gauss_newton(generative, rest, encoded_latents(guide, rest), spatial_factors(guide, places, ordered), weights, _SOLVE_TOLERANCE, own=own)
+    predicted = microscale_draw(generative, rest, rest.rows, weights, (decode_signal(weights, latents) + alone)[None],
+                                latents.new_zeros(generative.n_microscale))[0]
     return (training.values - predicted).abs()[masked].double().cpu().numpy()
 
 
@@ -479,6 +532,43 @@ def _prefer_all(guide, data, hidden, settings, start, fewer):
     guide.load_state_dict(kept)
     return fewer
 
+# %% ../../nbs/model/42_em.ipynb #own00005
+_OWN_ROUNDS = 0.5  # of the rounds before
+
+
+def own_rounds(problem, state):
+    """Rounds with own fields after the shared latents have settled; yields the state and a row of the log after each. None if no element needs an own field."""
+    started, last = time.perf_counter(), problem.n_rounds
+    n_rounds = math.ceil(_OWN_ROUNDS * last)
+    for number in range(last - n_rounds, last):
+        state = draw_latents(problem, linearised(problem, learn_own(problem, state)))
+        if state.alone is None:
+            return
+        state, loss = maximise(problem, state, number)
+        state = draw_latents(problem, move_ranges(problem, linearised(problem, state)))
+        yield state, dict(round=number + 1 + n_rounds, loss=loss, held_out=score(problem, state).mean(), latents=int((~state.off).sum()),
+                          seconds=time.perf_counter() - started)
+
+
+def add_own_fields(guide, data, hidden, settings, result):
+    """The `Refinement` after rounds with own fields, if whole samples that are masked are predicted better than before; else as it was."""
+    training, kept = data.without(hidden), copy_state(guide)
+    samples = cells_and_samples(training, np.random.default_rng(settings.seed))[1]
+    problem, before = set_up(guide, data, hidden, settings), None
+    log, state, trouble = list(result.log), result.state, ""
+    try:
+        before = masked_errors(guide, training, samples)
+        for state, entry in tqdm(own_rounds(problem, replace(result.state, replaced=False)), desc="own fields", unit="round", disable=not settings.progress):
+            log.append(entry | dict(seconds=entry["seconds"] + result.log[-1]["seconds"]))
+        if len(guide.generative.own.on) and masked_errors(guide, training, samples).mean() < before.mean():
+            return Refinement(log, state)
+    except KeyboardInterrupt:
+        trouble = "refinement was interrupted while own fields were added"
+    except (FloatingPointError, SurveyError) as error:
+        trouble = f"refinement broke down while own fields were added ({error})"
+    guide.load_state_dict(kept)
+    return replace(result, trouble=trouble)
+
 # %% ../../nbs/model/42_em.ipynb #b1d21408
 def refine(guide, data, hidden, settings):
     """Learn the decoder, the noise, the micro-scale part and the ranges from latents drawn jointly at all sites.
@@ -506,6 +596,8 @@ def refine(guide, data, hidden, settings):
     result = run_rounds(guide, data, hidden, settings)
     if result.state is not None and result.state.replaced and not result.trouble:
         result = _prefer_all(guide, data, hidden, settings, start, result)
+    if result.state is not None and not result.trouble:
+        result = add_own_fields(guide, data, hidden, settings, result)
     trouble = result.trouble
     if not trouble and settings.n_rounds and settings.n_rounds < count_rounds(len(data)):
         trouble = f"max_epochs={settings.n_rounds} allows {settings.n_rounds} rounds of refinement, and this survey needs {count_rounds(len(data))}"

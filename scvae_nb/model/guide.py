@@ -101,8 +101,8 @@ class Guide(PyroModule):
         return self.generative.with_output({name: mean + self.log_std[name].exp() * torch.randn((*shape, *mean.shape), device=mean.device)
                                             for name, mean in self.mean.items()})
 
-    def forward(self, data, rows, spatial, annealing=1.0):
-        """The guide on a batch of rows with given spatial latents (b, L); arguments and sites as in `GenerativeModel`."""
+    def forward(self, data, rows, spatial, annealing=1.0, own=None):
+        """The guide on a batch of rows with given spatial latents (b, L) and own fields (b, q); arguments and sites as in `GenerativeModel`."""
         generative = self.generative
         with pyro.poutine.scale(scale=annealing):
             weights = {name: pyro.sample(name, dist.Normal(mean, self.log_std[name].exp()).to_event(mean.dim()))
@@ -111,7 +111,8 @@ class Guide(PyroModule):
             return
         weights = generative.with_output(weights)
         with pyro.plate("sites", len(data), subsample=rows), pyro.poutine.scale(scale=annealing):
-            mean, factor = microscale_posterior(data.values[rows] - decode_signal(weights, spatial), data.observed[rows],
+            signal = decode_signal(weights, spatial) + (0.0 if own is None else own)
+            mean, factor = microscale_posterior(data.values[rows] - signal, data.observed[rows],
                                                 weights["microscale"], generative.noise_scale, generative.degrees_of_freedom,
                                                 side=data.side(rows))
             pyro.sample("microscale_latent", dist.MultivariateNormal(mean, scale_tril=factor))

@@ -62,11 +62,14 @@ def microscale_posterior(residual, observed, loadings, noise_scale, degrees_of_f
     return mean, torch.linalg.cholesky_ex(covariance)[0]
 
 # %% ../../nbs/model/25_microscale.ipynb #63b1d7ec
-def measurement_errors(generative, weights, residual, observed, side=None):
+def measurement_errors(generative, weights, residual, observed, side=None, own=False):
     """Residuals from the signal, (..., b, q), what is left of them without micro-scale geology, and its precision: 0 where missing, less for
-    what looks like an outlier. Limits (`side` not 0) are replaced by their working observations."""
+    what looks like an outlier. Limits (`side` not 0) are replaced by their working observations. With `own`, the residuals hold own fields, whose variance
+    adds to that of the error."""
     scale, degrees = generative.noise_scale.detach(), generative.degrees_of_freedom
     degrees = None if degrees is None else degrees.detach()
+    if own:
+        scale = (scale**2 + generative.own.variance * (1 if degrees is None else (degrees - 2) / degrees)).sqrt()
     left = residual
     if generative.n_microscale:
         latent, _ = microscale_posterior(residual, observed, weights["microscale"], scale, degrees, side=side)

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from .exports import KINDS, Exports
-from .grids import joint_spatial_draws, draw_layers, draw_maps, draw_sites, variance_parts
+from .grids import draw_layers, draw_maps, draw_sites, joint_draws, variance_parts
 from .training import isolated
 from ..survey.errors import SurveyError
 
@@ -243,10 +243,8 @@ class Draws:
         def original(parts):
             return self.transform.inverse(self.scaler.inverse(torch.cat(parts).double().cpu().numpy()))
         with isolated(random_state, posterior.data.values.device):
-            torch.manual_seed(random_state)
-            for spatial in joint_spatial_draws(posterior, n_draws, random_state):
-                weights = posterior.guide.sample_weights()
-                batches = zip(*(draw_layers(posterior, rows, weights, spatial[rows])[:len(LAYERS)] for rows in posterior.batches()), strict=True)
+            for weights, spatial, signal in joint_draws(posterior, n_draws, random_state):
+                batches = zip(*(draw_layers(posterior, rows, weights, signal[rows])[:len(LAYERS)] for rows in posterior.batches()), strict=True)
                 yield weights, spatial, dict(zip(LAYERS, map(original, batches), strict=True))
 
 # %% ../../nbs/model/50_results.ipynb #29e8f3c1

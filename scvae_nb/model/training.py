@@ -15,7 +15,7 @@ import numpy as np
 import pyro
 import torch
 
-from .decoder import decoder_draw
+from .decoder import decode_signal, microscale_draw
 from .likelihoods import observation_distribution
 
 # %% ../../nbs/model/40_training.ipynb #c5141fcb
@@ -74,7 +74,7 @@ def hold_out_cells(observed, generator, row_share=0.1, cell_share=1 / 3):
 
 # %% ../../nbs/model/40_training.ipynb #cb1a3bd8
 @torch.no_grad()
-def log_mean_density(guide, data, rows, spatial, values, weights=None):
+def log_mean_density(guide, data, rows, signal, values, weights):
     """Logarithm of the mean density of values over posterior draws.
 
     Parameters
@@ -83,12 +83,12 @@ def log_mean_density(guide, data, rows, spatial, values, weights=None):
     data : SiteData
         Without the values that are to be judged.
     rows : torch.Tensor, shape (b,)
-    spatial : torch.Tensor, shape (S, b, L)
-        Draws of the spatial latents at these rows.
+    signal : torch.Tensor, shape (S, b, q)
+        Draws of the signal at these rows.
     values : torch.Tensor, shape (b, q)
         Standardised model scale.
-    weights : dict of torch.Tensor, optional
-        S draws of the decoder weights; by default new ones.
+    weights : dict of torch.Tensor
+        The draws of the decoder weights behind them.
 
     Returns
     -------
@@ -96,16 +96,18 @@ def log_mean_density(guide, data, rows, spatial, values, weights=None):
         Nats.
     """
     generative = guide.generative
-    weights = guide.sample_weights((len(spatial),)) if weights is None else weights
-    denoised = decoder_draw(generative, data, rows, weights, spatial)[1]
+    denoised = microscale_draw(generative, data, rows, weights, signal)
     predicted = observation_distribution(generative.likelihood, denoised, generative.noise_scale, generative.degrees_of_freedom)
-    return torch.logsumexp(predicted.log_prob(values), 0) - math.log(len(spatial))
+    return torch.logsumexp(predicted.log_prob(values), 0) - math.log(len(signal))
 
 
-def hidden_scores(guide, training, rows, spatial, values, hidden):
-    """Negative log density of each hidden cell at some rows, (cells,), given draws of the latents (S, b, L) there; values and hidden are (n, q)."""
+def hidden_scores(guide, training, rows, spatial, values, hidden, own=None):
+    """Negative log density of each hidden cell at some rows, (cells,), given draws of the latents (S, b, L) and of the own fields (S, b, q) there; values and
+    hidden are (n, q)."""
     at = hidden[rows].any(1).nonzero()[:, 0]
-    density = log_mean_density(guide, training, rows[at], spatial[:, at], values[rows[at]])
+    weights = guide.sample_weights((len(spatial),))
+    signal = decode_signal(weights, spatial[:, at]) + (0.0 if own is None else own[:, at])
+    density = log_mean_density(guide, training, rows[at], signal, values[rows[at]], weights)
     return -density[hidden[rows[at]]].double().cpu().numpy()
 
 # %% ../../nbs/model/40_training.ipynb #90271f2c
@@ -125,13 +127,13 @@ class TrainingSettings:
     n_rounds: object = None  # of refined inference; by default as many as the survey needs
 
 
-def gradient_step(objective, data, rows, spatial, optimiser, annealing=1.0, divergence=0.0):
+def gradient_step(objective, data, rows, spatial, optimiser, annealing=1.0, divergence=0.0, own=None):
     """One step of the optimiser on the negative bound per sample.
 
     Parameters
     ----------
     objective : torch.nn.Module
-        Pyro's loss for model and guide, called with (data, rows, spatial, annealing).
+        Pyro's loss for model and guide, called with (data, rows, spatial, annealing, own).
     data : SiteData
     rows : torch.Tensor, shape (b,)
     spatial : torch.Tensor, shape (b, L)
@@ -140,13 +142,15 @@ def gradient_step(objective, data, rows, spatial, optimiser, annealing=1.0, dive
         Factor of all divergences.
     divergence : torch.Tensor or float
         Of the spatial latents, nats per sample.
+    own : torch.Tensor, shape (b, q), optional
+        Own fields at these rows.
 
     Returns
     -------
     loss, norm : torch.Tensor, shape ()
         Nats per sample, and the norm of the gradient.
     """
-    loss = objective(data, rows, spatial, annealing) / len(data) + annealing * divergence
+    loss = objective(data, rows, spatial, annealing, own) / len(data) + annealing * divergence
     optimiser.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], _MOST_NORM)
