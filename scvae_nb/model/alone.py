@@ -59,8 +59,10 @@ class OwnPosterior:
         near, on = data.neighbours.long()[:, :NEIGHBOURS], torch.as_tensor(own.on, device=mean.device)
         def draw(shared):
             prior = torch.zeros_like(shared)
-            prior[:, on] = torch.as_tensor(factors.colour(generator.standard_normal((len(on), len(shared), 1)))[..., 0], dtype=shared.dtype, device=shared.device)
-            error = self.nugget.sqrt() * torch.as_tensor(generator.standard_normal(shared.shape), dtype=shared.dtype, device=shared.device)
+            def tensor(array):
+                return torch.as_tensor(array, dtype=shared.dtype, device=shared.device)
+            prior[:, on] = tensor(factors.colour(generator.standard_normal((len(on), len(shared), 1)))[..., 0])
+            error = self.nugget.sqrt() * tensor(generator.standard_normal(shared.shape))
             told = (shared - self.centre + prior + error) * data.observed
             return mean + prior - torch.einsum("nqk,nkq->nq", weights, told[near])
         return draw

@@ -555,13 +555,15 @@ def add_own_fields(guide, data, hidden, settings, result):
     training, kept = data.without(hidden), copy_state(guide)
     samples = cells_and_samples(training, np.random.default_rng(settings.seed))[1]
     problem, before = set_up(guide, data, hidden, settings), None
-    log, state, trouble = list(result.log), result.state, ""
+    log, last, trouble = list(result.log), None, ""
     try:
         before = masked_errors(guide, training, samples)
-        for state, entry in tqdm(own_rounds(problem, replace(result.state, replaced=False)), desc="own fields", unit="round", disable=not settings.progress):
+        rounds = own_rounds(problem, replace(result.state, replaced=False))
+        for state, entry in tqdm(rounds, desc="own fields", unit="round", disable=not settings.progress):
+            last = state
             log.append(entry | dict(seconds=entry["seconds"] + result.log[-1]["seconds"]))
         if len(guide.generative.own.on) and masked_errors(guide, training, samples).mean() < before.mean():
-            return Refinement(log, state)
+            return Refinement(log, last)
     except KeyboardInterrupt:
         trouble = "refinement was interrupted while own fields were added"
     except (FloatingPointError, SurveyError) as error:
