@@ -6,7 +6,8 @@
 __all__ = ['SimulatedSurvey', 'simulate_survey']
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #6d3a97e3
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from .designs import sampling_sites
 from .laboratory import (WHOLE, close, detection_limits, error_deviation, gross_errors, random_cells,
                                                tail_scale, unclose)
 from .neighbours import vecchia_order, vecchia_predecessors
+from .nonlinear_oracle import sample_fields, standardised_mixing
 from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscale_posterior,
                                            site_information)
 from .random_fields import DENSE_SITES, RandomFields, random_fields
@@ -53,13 +55,11 @@ def _unit_rows(generator, n_rows, n_columns):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _mixed(fields, n_elements, degree, generator):
-    "Signal of each element from the latent fields, standardised, shape (n, n_elements)."
-    signal = fields @ _unit_rows(generator, n_elements, fields.shape[1]).T
-    if degree > 0:
-        bent = np.tanh(1.5 * fields @ _unit_rows(generator, n_elements, fields.shape[1]).T)
-        signal = (1 - 0.4 * degree) * signal + degree * bent * np.exp(0.3 * fields[:, [0]])
-    return (signal - signal.mean(axis=0)) / signal.std(axis=0)
+def _mixing(fields, n_elements, degree, generator):
+    "How the shared fields (n, L) make elements with mean 0 and variance 1 over the survey."
+    loadings = _unit_rows(generator, n_elements, fields.shape[1])
+    bent = _unit_rows(generator, n_elements, fields.shape[1]) if degree > 0 else np.zeros_like(loadings)
+    return standardised_mixing(fields, loadings, bent, degree)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #97afe930
 @dataclass(frozen=True)
@@ -84,12 +84,14 @@ def _own_processes(fields, n_elements, generator):
     return random_fields(ranges, fields.smoothness[turn], fields.anisotropy[turn], fields.azimuth[turn])
 
 
-def _with_own(shared, share, processes, latent):
-    "Signal (n, p) from its standardised shared part and the own processes, and the own fields as they are in it."
+def _with_own(shared, mixing, share, processes, latent):
+    "Signal (n, p) from its standardised shared part and the own processes, the mixing of both, and the own fields as they are in the signal."
     mean, sd = latent.mean(axis=0), latent.std(axis=0) / np.sqrt(share)
     signal = np.sqrt(1 - share) * shared + (latent - mean) / sd
     total = signal.std(axis=0)
-    return signal / total, _OwnFields(processes, latent, mean, 1 / (sd * total))
+    own = _OwnFields(processes, latent, mean, 1 / (sd * total))
+    scale = mixing.scale * total / np.sqrt(1 - share)
+    return signal / total, replace(mixing, centre=mixing.centre + scale * own.sd * mean, scale=scale, own_sd=own.sd), own
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #0ca2ce05
 def _contents(standard, scale, closure):
@@ -270,6 +272,32 @@ def _oracle_deviation(simulated, layer, dense):
     gain = np.broadcast_to(gain, (len(residuals), *loadings.shape))
     return np.sqrt(np.einsum("njf,nfg,njg->nj", gain, covariance, gain) + np.einsum("jq,nqr,jr->nj", micro, inner, micro))
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #7b717b68
+def _nonlinear_posterior(simulated, n_draws, n_chains, n_warmup, random_state):
+    "Posterior of the signal on the scale on which errors are additive."
+    values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
+    _, _, precision, _ = _linear_model(simulated)
+    factors, generator, own = _vecchia_factors(simulated), np.random.default_rng(random_state), simulated._own
+    fields = simulated.latent_fields if own is None else np.hstack([simulated.latent_fields, own.latent])
+    starts = generator.standard_normal((len(factors), len(values), n_chains))
+    starts[..., ::2] = np.stack([factor.whiten(field) for factor, field in zip(factors, fields.T, strict=True)])[..., None]
+    posterior = sample_fields(simulated.mixing, factors, values, precision, simulated.microscale_loadings, starts, np.arange(n_chains) % 2 > 0,
+                              n_draws, n_warmup, generator)
+    apart = (posterior.r_hat > 1.05).mean()
+    if apart > 0.05:
+        warnings.warn(f"the chains of the nonlinear oracle do not agree: {apart:.0%} of the cells have an R-hat above 1.05. Draw more, or warm up longer.",
+                      stacklevel=3)
+    return posterior
+
+
+def _nonlinear_oracle(simulated, layer, posterior):
+    "Posterior mean of a layer on the scale on which errors are additive, shape (n, p)."
+    if layer == "signal":
+        return posterior.mean
+    values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
+    _, _, precision, _ = _linear_model(simulated)
+    return posterior.mean + microscale_posterior(simulated.microscale_loadings, precision, values - posterior.mean)
+
 # %% ../../nbs/geostatistics/50_simulation.ipynb #265bc0de
 class SimulatedSurvey:
     """A survey whose true layers are known; made by `simulate_survey`.
@@ -278,13 +306,15 @@ class SimulatedSurvey:
     `contaminated` (DataFrame (n, p), bool), `duplicates` (Survey of field duplicates indexed by the samples they repeat, or None),
     `fields` (RandomFields), `latent_fields` (n, L), `ranges` (L,), `noise`, `noise_sd` (p,) in log units, `deviation` (1 or n, p) on
     the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`; `own_fields` (n, p), what each element's own field adds to its signal
-    on the standard scale (zero without own fields; with closure, on that of log-ratios to the rest), and `own_ranges` (p,) in map units (NaN without).
+    on the standard scale (zero without own fields; with closure, on that of log-ratios to the rest), and `own_ranges` (p,) in map units (NaN without);
+    `mixing` (Mixing), from fields to the signal.
     """
 
-    # a twin of another kind has no own fields unless it says so
-    _own = None
+    # a twin of another kind has no own fields and no known mixing unless it says so
+    _own = mixing = None
 
-    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting, own=None):
+    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting, mixing,
+                 own=None):
         """Put the layers into ppm and the observed one, as it is reported, into a Survey.
 
         Parameters
@@ -305,12 +335,14 @@ class SimulatedSurvey:
             Loadings of micro-scale geology on the standard scale, shape (p, 2); zero without it.
         reporting : dict
             "contamination", "contamination_sd", "missing", "censored", "closure", "duplicate_rows", "generators".
+        mixing : Mixing
+            From the shared fields, and the own ones if there are any, to the signal on the standard scale.
         own : _OwnFields, optional
             Fields of each element alone.
         """
         self.fields, self.latent_fields, self.ranges = fields, latent_fields, fields.ranges
         self.noise, self.deviation, self.microscale_loadings = float(noise), deviation, microscale_loadings
-        self._own, shape = own, layers["signal"].shape
+        self.mixing, self._own, shape = mixing, own, layers["signal"].shape
         self.own_fields = np.zeros(shape) if own is None else own.contribution()
         self.own_ranges = np.full(shape[1], np.nan) if own is None else own.processes.ranges
         self.closure, self.open_scale = reporting["closure"], _scale(layers["signal"].shape[1], reporting["closure"])
@@ -401,6 +433,55 @@ class SimulatedSurvey:
         """
         _layer(self, layer)
         return _frame(_oracle_deviation(self, layer, dense), self)
+    def nonlinear_posterior(self, n_draws=250, n_chains=4, n_warmup=150, random_state=0):
+        """Draws of the signal given the survey and the true mixing, ranges and errors: the posterior that nobody can improve upon.
+
+        Parameters
+        ----------
+        n_draws : int
+            Draws from each chain.
+        n_chains : int
+            Chains. Every other one starts at the truth, the rest at draws from the prior, so that their agreement means something.
+        n_warmup : int
+            Transitions of each chain that are not kept.
+        random_state : int
+            Seed.
+
+        Returns
+        -------
+        SignalPosterior
+            Mean, standard deviation, R-hat and effective sample size of the signal, on the standard scale (with closure: of the log-ratio to the rest).
+
+        Raises
+        ------
+        SurveyError
+            If the mixing of the twin is not known.
+        """
+        if self.mixing is None:
+            raise SurveyError(f"the mixing of a {type(self).__name__} is not known; nonlinear oracles are for twins made by simulate_survey.")
+        return _nonlinear_posterior(self, n_draws, n_chains, n_warmup, random_state)
+
+    def nonlinear_oracle(self, standardised=False, layer="signal", posterior=None):
+        """Posterior mean under the true mixing: the best any method can do, for linear mixing and for nonlinear.
+
+        Parameters
+        ----------
+        standardised : bool
+            Return the standard scale instead of ppm.
+        layer : str
+            What to estimate: "signal" or "denoised".
+        posterior : SignalPosterior, optional
+            As from `nonlinear_posterior`, to set its length or to use it twice; by default one of 4 chains with 250 draws each.
+
+        Returns
+        -------
+        DataFrame
+            Posterior mean (n, p) on the standard scale, or its back-transform (the median) in ppm. It has the Monte Carlo error of its draws.
+        """
+        _layer(self, layer)
+        posterior = self.nonlinear_posterior() if posterior is None else posterior
+        ppm = _frame(_contents(_nonlinear_oracle(self, layer, posterior), self.open_scale, self.closure), self)
+        return self.standardise(ppm) if standardised else ppm
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #81433d61
 def _layer(simulated, layer):
@@ -497,7 +578,7 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
     Returns
     -------
     SimulatedSurvey
-        With `.survey`, `.signal`, `.denoised` in ppm and `.oracle()`.
+        With `.survey`, `.signal`, `.denoised` in ppm, `.oracle()`, and `.nonlinear_oracle()`.
 
     Raises
     ------
@@ -513,11 +594,13 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
     sites = sampling_sites(n_samples, design, extent, generator)
     latent_fields = fields.draw(sites, generator)
     twice = np.flatnonzero(random_cells(n_samples, duplicates, chosen))
-    signal, own_fields = _mixed(latent_fields, n_elements, degree, generator), None
+    mixing, own_fields = _mixing(latent_fields, n_elements, degree, generator), None
+    signal = mixing.signal(latent_fields)
     if own:
         processes = _own_processes(fields, n_elements, alone)
-        signal, own_fields = _with_own(signal, own, processes, processes.draw(sites, alone))
+        signal, mixing, own_fields = _with_own(signal, mixing, own, processes, processes.draw(sites, alone))
     layers, deviation, loadings = _layers(signal, noise, microscale, error, twice, (generator, tails, again))
     reporting = dict(contamination=contamination, contamination_sd=contamination_sd, missing=missing, censored=censored,
                      closure=closure, duplicate_rows=twice, generators=(gross, gaps))
-    return SimulatedSurvey(sites, fields, latent_fields, layers, noise, deviation, loadings, reporting, own_fields)
+    return SimulatedSurvey(sites, fields, latent_fields, layers, noise, deviation, loadings, reporting, mixing,
+                           own_fields)
