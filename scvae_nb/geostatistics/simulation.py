@@ -6,6 +6,9 @@
 __all__ = ['SimulatedSurvey', 'simulate_survey']
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #6d3a97e3
+import warnings
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
@@ -13,10 +16,11 @@ from .designs import sampling_sites
 from .laboratory import (WHOLE, close, detection_limits, error_deviation, gross_errors, random_cells,
                                                tail_scale, unclose)
 from .neighbours import vecchia_order, vecchia_predecessors
+from .nonlinear_oracle import sample_fields, standardised_mixing
 from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscale_posterior,
                                            site_information)
-from .random_fields import DENSE_SITES, random_fields
-from .vecchia import field_posterior_mean, vecchia_factor
+from .random_fields import DENSE_SITES, RandomFields, random_fields
+from .vecchia import field_posterior, field_posterior_mean, vecchia_factor
 from ..survey.errors import SurveyError
 from ..survey.replicates import Replicates
 from ..survey.table import Survey
@@ -51,13 +55,43 @@ def _unit_rows(generator, n_rows, n_columns):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _mixed(fields, n_elements, degree, generator):
-    "Signal of each element from the latent fields, standardised, shape (n, n_elements)."
-    signal = fields @ _unit_rows(generator, n_elements, fields.shape[1]).T
-    if degree > 0:
-        bent = np.tanh(1.5 * fields @ _unit_rows(generator, n_elements, fields.shape[1]).T)
-        signal = (1 - 0.4 * degree) * signal + degree * bent * np.exp(0.3 * fields[:, [0]])
-    return (signal - signal.mean(axis=0)) / signal.std(axis=0)
+def _mixing(fields, n_elements, degree, generator):
+    "How the shared fields (n, L) make elements with mean 0 and variance 1 over the survey."
+    loadings = _unit_rows(generator, n_elements, fields.shape[1])
+    bent = _unit_rows(generator, n_elements, fields.shape[1]) if degree > 0 else np.zeros_like(loadings)
+    return standardised_mixing(fields, loadings, bent, degree)
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #97afe930
+@dataclass(frozen=True)
+class _OwnFields:
+    "One process for each element, `processes` (p of them), realised as `latent` (n, p); its part of the signal is sd (latent - mean)."
+
+    processes: RandomFields
+    latent: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+    def contribution(self):
+        "What they add to the signal on the standard scale, shape (n, p)."
+        return self.sd * (self.latent - self.mean)
+
+
+def _own_processes(fields, n_elements, generator):
+    "A process for each element: its range between the shortest and the longest of the shared ones, the rest theirs in turn."
+    shortest, longest = np.log(fields.ranges.min()), np.log(fields.ranges.max())
+    turn = np.arange(n_elements) % len(fields)
+    ranges = np.exp(generator.uniform(shortest, longest, n_elements))
+    return random_fields(ranges, fields.smoothness[turn], fields.anisotropy[turn], fields.azimuth[turn])
+
+
+def _with_own(shared, mixing, share, processes, latent):
+    "Signal (n, p) from its standardised shared part and the own processes, the mixing of both, and the own fields as they are in the signal."
+    mean, sd = latent.mean(axis=0), latent.std(axis=0) / np.sqrt(share)
+    signal = np.sqrt(1 - share) * shared + (latent - mean) / sd
+    total = signal.std(axis=0)
+    own = _OwnFields(processes, latent, mean, 1 / (sd * total))
+    scale = mixing.scale * total / np.sqrt(1 - share)
+    return signal / total, replace(mixing, centre=mixing.centre + scale * own.sd * mean, scale=scale, own_sd=own.sd), own
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #0ca2ce05
 def _contents(standard, scale, closure):
@@ -136,45 +170,74 @@ def _pairs(first, second):
 _PREDECESSORS = 30
 
 
+# unknowns up to which the oracle of a survey with own fields is dense
+_DENSE_UNKNOWNS = 6000
+
+
 def _linear_model(simulated):
-    "Loadings (p, L), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,)."
-    scale, closure = simulated.open_scale, simulated.closure
+    "Loadings (p, F), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,); own fields come last."
+    scale, closure, own = simulated.open_scale, simulated.closure, simulated._own
     observed = _linear_scale(simulated.observed.to_numpy(), scale, closure)
     design = np.column_stack([simulated.latent_fields, np.ones(len(observed))])
     signal = _linear_scale(simulated.signal.to_numpy(), scale, closure)
+    if own is not None:
+        signal = signal - own.contribution()
     *loadings, intercept = np.linalg.lstsq(design, signal, rcond=None)[0]
+    loadings = np.array(loadings).T
+    if own is not None:
+        loadings, intercept = np.hstack([loadings, np.diag(own.sd)]), intercept - own.sd * own.mean
     unusable = (simulated.contaminated | simulated.survey.missing).to_numpy()
     precision = simulated.deviation**-2
     if unusable.any():
         precision = np.where(unusable, 0.0, precision)
-    return np.array(loadings).T, observed - intercept, precision, intercept
+    return loadings, observed - intercept, precision, intercept
+
+
+def _processes(simulated):
+    "The shared processes, then those of each element alone."
+    both = [simulated.fields] + ([] if simulated._own is None else [simulated._own.processes])
+    return RandomFields(*(np.concatenate([getattr(fields, name) for fields in both]) for name in
+                          ("ranges", "smoothness", "anisotropy", "azimuth")))
+
+
+def _is_dense(simulated, dense):
+    "Whether the oracle solves dense systems, unless it was told."
+    if dense is not None:
+        return dense
+    n, own = len(simulated.signal), simulated._own
+    return n <= DENSE_SITES if own is None else n * len(_processes(simulated)) <= _DENSE_UNKNOWNS
 
 
 def _correlations(simulated):
     "Correlation matrices (n, n) of the fields."
-    return [simulated.fields.correlation(simulated.survey.coordinates, field) for field in range(len(simulated.fields))]
+    fields = _processes(simulated)
+    return [fields.correlation(simulated.survey.coordinates, field) for field in range(len(fields))]
 
 
-def _vecchia_posterior_mean(simulated, information, right):
-    "Posterior mean of the fields from sparse factors, shape (n, L)."
-    fields, shared, factors = simulated.fields, {}, []
+def _vecchia_factors(simulated):
+    "Sparse factors of the fields; those that are stretched alike share order and predecessors."
+    fields, shared, factors = _processes(simulated), {}, []
     for field in range(len(fields)):
         places, stretch = fields.stretched(simulated.survey.coordinates, field), (fields.anisotropy[field], fields.azimuth[field])
         if stretch not in shared:
             order = vecchia_order(places, "maxmin")
             shared[stretch] = order, vecchia_predecessors(places, _PREDECESSORS, order)
         factors.append(vecchia_factor(places, fields.ranges[field], fields.smoothness[field], _PREDECESSORS, *shared[stretch]))
-    return field_posterior_mean(factors, information[0] if len(information) == 1 else information, right)
+    return factors
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #ba270f5c
+# joint draws from which the sparse oracle takes variances, and how many are solved for at once
+_DRAWS, _DRAWS_AT_ONCE = 200, 40
+
+
 def _oracle(simulated, layer, dense):
     "Oracle cokriging on the scale on which the model is linear, shape (n, p)."
     loadings, residuals, precision, intercept = _linear_model(simulated)
     information, right = site_information(loadings, simulated.microscale_loadings, precision, residuals)
-    if len(right) <= DENSE_SITES if dense is None else dense:
+    if _is_dense(simulated, dense):
         estimate = dense_posterior_mean(_correlations(simulated), information, right)
     else:
-        estimate = _vecchia_posterior_mean(simulated, information, right)
+        estimate = field_posterior_mean(_vecchia_factors(simulated), information[0] if len(information) == 1 else information, right)
     signal = estimate @ loadings.T
     if layer == "denoised":
         # given the signal, micro-scale geology is the shrunken residual
@@ -182,12 +245,25 @@ def _oracle(simulated, layer, dense):
     return signal + intercept
 
 
-def _oracle_deviation(simulated, layer):
+def _drawn_covariance(factors, information, n):
+    "Posterior covariance between the fields at each site from joint draws, shape (n, F, F)."
+    generator, total, nothing = np.random.default_rng(0), 0.0, np.zeros((n, len(factors)))
+    for _ in range(_DRAWS // _DRAWS_AT_ONCE):
+        # without data the mean is 0: draws are deviations from it
+        draws = field_posterior(factors, information, nothing, _DRAWS_AT_ONCE, generator, tolerance=1e-4).draws
+        total = total + np.einsum("knf,kng->nfg", draws, draws)
+    return total / _DRAWS
+
+
+def _oracle_deviation(simulated, layer, dense):
     "Posterior standard deviation under the linear model on the standard scale, shape (n, p)."
     loadings, residuals, precision, _ = _linear_model(simulated)
     micro = simulated.microscale_loadings
     information, _ = site_information(loadings, micro, precision, residuals)
-    covariance = dense_posterior_covariance(_correlations(simulated), information)
+    if _is_dense(simulated, dense):
+        covariance = dense_posterior_covariance(_correlations(simulated), information)
+    else:
+        covariance = _drawn_covariance(_vecchia_factors(simulated), information[0] if len(information) == 1 else information, len(residuals))
     if layer == "signal":
         return np.sqrt(np.einsum("jf,nfg,jg->nj", loadings, covariance, loadings))
     # denoised = (A - B M^-1 B^T D A) z + B w + what is known, with w ~ N(0, M^-1)
@@ -196,6 +272,32 @@ def _oracle_deviation(simulated, layer):
     gain = np.broadcast_to(gain, (len(residuals), *loadings.shape))
     return np.sqrt(np.einsum("njf,nfg,njg->nj", gain, covariance, gain) + np.einsum("jq,nqr,jr->nj", micro, inner, micro))
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #7b717b68
+def _nonlinear_posterior(simulated, n_draws, n_chains, n_warmup, random_state):
+    "Posterior of the signal on the scale on which errors are additive."
+    values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
+    _, _, precision, _ = _linear_model(simulated)
+    factors, generator, own = _vecchia_factors(simulated), np.random.default_rng(random_state), simulated._own
+    fields = simulated.latent_fields if own is None else np.hstack([simulated.latent_fields, own.latent])
+    starts = generator.standard_normal((len(factors), len(values), n_chains))
+    starts[..., ::2] = np.stack([factor.whiten(field) for factor, field in zip(factors, fields.T, strict=True)])[..., None]
+    posterior = sample_fields(simulated.mixing, factors, values, precision, simulated.microscale_loadings, starts, np.arange(n_chains) % 2 > 0,
+                              n_draws, n_warmup, generator)
+    apart = (posterior.r_hat > 1.05).mean()
+    if apart > 0.05:
+        warnings.warn(f"the chains of the nonlinear oracle do not agree: {apart:.0%} of the cells have an R-hat above 1.05. Draw more, or warm up longer.",
+                      stacklevel=3)
+    return posterior
+
+
+def _nonlinear_oracle(simulated, layer, posterior):
+    "Posterior mean of a layer on the scale on which errors are additive, shape (n, p)."
+    if layer == "signal":
+        return posterior.mean
+    values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
+    _, _, precision, _ = _linear_model(simulated)
+    return posterior.mean + microscale_posterior(simulated.microscale_loadings, precision, values - posterior.mean)
+
 # %% ../../nbs/geostatistics/50_simulation.ipynb #265bc0de
 class SimulatedSurvey:
     """A survey whose true layers are known; made by `simulate_survey`.
@@ -203,10 +305,16 @@ class SimulatedSurvey:
     Attributes: `survey` (Survey, ppm, with `truth` set to this object), `signal`, `denoised` and `observed` (DataFrames (n, p), ppm),
     `contaminated` (DataFrame (n, p), bool), `duplicates` (Survey of field duplicates indexed by the samples they repeat, or None),
     `fields` (RandomFields), `latent_fields` (n, L), `ranges` (L,), `noise`, `noise_sd` (p,) in log units, `deviation` (1 or n, p) on
-    the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`.
+    the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`; `own_fields` (n, p), what each element's own field adds to its signal
+    on the standard scale (zero without own fields; with closure, on that of log-ratios to the rest), and `own_ranges` (p,) in map units (NaN without);
+    `mixing` (Mixing), from fields to the signal.
     """
 
-    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting):
+    # a twin of another kind has no own fields and no known mixing unless it says so
+    _own = mixing = None
+
+    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting, mixing,
+                 own=None):
         """Put the layers into ppm and the observed one, as it is reported, into a Survey.
 
         Parameters
@@ -227,9 +335,16 @@ class SimulatedSurvey:
             Loadings of micro-scale geology on the standard scale, shape (p, 2); zero without it.
         reporting : dict
             "contamination", "contamination_sd", "missing", "censored", "closure", "duplicate_rows", "generators".
+        mixing : Mixing
+            From the shared fields, and the own ones if there are any, to the signal on the standard scale.
+        own : _OwnFields, optional
+            Fields of each element alone.
         """
         self.fields, self.latent_fields, self.ranges = fields, latent_fields, fields.ranges
         self.noise, self.deviation, self.microscale_loadings = float(noise), deviation, microscale_loadings
+        self.mixing, self._own, shape = mixing, own, layers["signal"].shape
+        self.own_fields = np.zeros(shape) if own is None else own.contribution()
+        self.own_ranges = np.full(shape[1], np.nan) if own is None else own.processes.ranges
         self.closure, self.open_scale = reporting["closure"], _scale(layers["signal"].shape[1], reporting["closure"])
         self.index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
         self.signal, self.denoised, self.observed = (
@@ -288,7 +403,8 @@ class SimulatedSurvey:
         layer : str
             What to estimate: "signal" or "denoised".
         dense : bool, optional
-            Exactly, from dense matrices, or by a sparse Vecchia approximation; by default dense up to 3,000 samples.
+            Exactly, from dense matrices, or by a sparse Vecchia approximation; by default dense up to 3,000 samples, with own fields up to
+            6,000 unknowns (samples times fields).
 
         Returns
         -------
@@ -299,13 +415,16 @@ class SimulatedSurvey:
         ppm = _frame(_contents(_oracle(self, layer, dense), self.open_scale, self.closure), self)
         return self.standardise(ppm) if standardised else ppm
 
-    def oracle_deviation(self, layer="signal"):
-        """Posterior standard deviation of the oracle, from dense matrices.
+    def oracle_deviation(self, layer="signal", dense=None):
+        """Posterior standard deviation of the oracle.
 
         Parameters
         ----------
         layer : str
             "signal" or "denoised".
+        dense : bool, optional
+            Exactly, from dense matrices, or from 200 joint draws under the sparse approximation (each deviation is then right to about 5 %); by default
+            as in `oracle`.
 
         Returns
         -------
@@ -313,7 +432,56 @@ class SimulatedSurvey:
             Shape (n, p), on the standard scale (with closure: of the log-ratio to the rest). It is right for linear mixing.
         """
         _layer(self, layer)
-        return _frame(_oracle_deviation(self, layer), self)
+        return _frame(_oracle_deviation(self, layer, dense), self)
+    def nonlinear_posterior(self, n_draws=250, n_chains=4, n_warmup=150, random_state=0):
+        """Draws of the signal given the survey and the true mixing, ranges and errors: the posterior that nobody can improve upon.
+
+        Parameters
+        ----------
+        n_draws : int
+            Draws from each chain.
+        n_chains : int
+            Chains. Every other one starts at the truth, the rest at draws from the prior, so that their agreement means something.
+        n_warmup : int
+            Transitions of each chain that are not kept.
+        random_state : int
+            Seed.
+
+        Returns
+        -------
+        SignalPosterior
+            Mean, standard deviation, R-hat and effective sample size of the signal, on the standard scale (with closure: of the log-ratio to the rest).
+
+        Raises
+        ------
+        SurveyError
+            If the mixing of the twin is not known.
+        """
+        if self.mixing is None:
+            raise SurveyError(f"the mixing of a {type(self).__name__} is not known; nonlinear oracles are for twins made by simulate_survey.")
+        return _nonlinear_posterior(self, n_draws, n_chains, n_warmup, random_state)
+
+    def nonlinear_oracle(self, standardised=False, layer="signal", posterior=None):
+        """Posterior mean under the true mixing: the best any method can do, for linear mixing and for nonlinear.
+
+        Parameters
+        ----------
+        standardised : bool
+            Return the standard scale instead of ppm.
+        layer : str
+            What to estimate: "signal" or "denoised".
+        posterior : SignalPosterior, optional
+            As from `nonlinear_posterior`, to set its length or to use it twice; by default one of 4 chains with 250 draws each.
+
+        Returns
+        -------
+        DataFrame
+            Posterior mean (n, p) on the standard scale, or its back-transform (the median) in ppm. It has the Monte Carlo error of its draws.
+        """
+        _layer(self, layer)
+        posterior = self.nonlinear_posterior() if posterior is None else posterior
+        ppm = _frame(_contents(_nonlinear_oracle(self, layer, posterior), self.open_scale, self.closure), self)
+        return self.standardise(ppm) if standardised else ppm
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #81433d61
 def _layer(simulated, layer):
@@ -346,17 +514,15 @@ def _check(n_samples, noise, microscale, extent, contamination_sd, shares):
                           "expected at least 3 sites.")
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #7c301c43
-def _layers(latent_fields, n_elements, degree, noise, microscale, error, duplicate_rows, generators):
+def _layers(signal, noise, microscale, error, duplicate_rows, generators):
     "Layers on the standard scale, standard deviation of each error, loadings of micro-scale geology."
     main, tails, again = generators
-    shape = (len(latent_fields), n_elements)
-    signal = _mixed(latent_fields, n_elements, degree, main)
-    errors = main.standard_normal(shape)
-    loadings = microscale * _unit_rows(main, n_elements, 2)
+    errors = main.standard_normal(signal.shape)
+    loadings = microscale * _unit_rows(main, signal.shape[1], 2)
     denoised = signal + main.standard_normal((len(signal), 2)) @ loadings.T
     typical = error_deviation(error, noise, denoised)
-    deviation = typical * tail_scale(error, shape, tails)
-    shape = (len(duplicate_rows), n_elements)
+    deviation = typical * tail_scale(error, signal.shape, tails)
+    shape = (len(duplicate_rows), signal.shape[1])
     second = np.broadcast_to(typical, denoised.shape)[duplicate_rows] * tail_scale(error, shape, again) * again.standard_normal(shape)
     layers = {"signal": signal, "denoised": denoised, "observed": denoised + deviation * errors,
               "duplicate": denoised[duplicate_rows] + second}
@@ -366,7 +532,7 @@ def _layers(latent_fields, n_elements, degree, noise, microscale, error, duplica
 def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0, mixing="linear", microscale=0.0,
                     extent=100.0, random_state=0, *, smoothness=1.5, anisotropy=1.0, azimuth=0.0, design="uniform",
                     error="normal", contamination=0.0, contamination_sd=6.0, censored=0.0, missing=0.0, duplicates=0.0,
-                    closure=False):
+                    closure=False, own=0.0):
     """A multi-element survey with known signal, micro-scale geology and noise.
 
     Parameters
@@ -405,11 +571,14 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
         Share of the sites sampled twice. Duplicates share the true content and the detection limits; they have no gross errors or gaps.
     closure : bool
         Major elements first, all as parts of a whole of 1,000,000 ppm.
+    own : float
+        Share of the signal's variance, 0 to below 1, that is a Matern field of each element alone. The range of each is log-uniform between the shortest
+        and the longest of `ranges`; smoothness, anisotropy and azimuth are those of the shared processes in turn.
 
     Returns
     -------
     SimulatedSurvey
-        With `.survey`, `.signal`, `.denoised` in ppm and `.oracle()`.
+        With `.survey`, `.signal`, `.denoised` in ppm, `.oracle()`, and `.nonlinear_oracle()`.
 
     Raises
     ------
@@ -417,16 +586,21 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
         For settings that no survey can have.
     """
     _check(n_samples, noise, microscale, extent, contamination_sd,
-           dict(contamination=contamination, censored=censored, missing=missing, duplicates=duplicates))
+           dict(contamination=contamination, censored=censored, missing=missing, duplicates=duplicates, own=own))
     _scale(n_elements, closure)
     degree, fields = _degree(mixing), random_fields(ranges, smoothness, anisotropy, azimuth)
     generator = np.random.default_rng(random_state)
-    tails, gross, gaps, chosen, again = generator.spawn(5)
+    tails, gross, gaps, chosen, again, alone = generator.spawn(6)
     sites = sampling_sites(n_samples, design, extent, generator)
     latent_fields = fields.draw(sites, generator)
     twice = np.flatnonzero(random_cells(n_samples, duplicates, chosen))
-    layers, deviation, loadings = _layers(latent_fields, n_elements, degree, noise, microscale, error, twice,
-                                          (generator, tails, again))
+    mixing, own_fields = _mixing(latent_fields, n_elements, degree, generator), None
+    signal = mixing.signal(latent_fields)
+    if own:
+        processes = _own_processes(fields, n_elements, alone)
+        signal, mixing, own_fields = _with_own(signal, mixing, own, processes, processes.draw(sites, alone))
+    layers, deviation, loadings = _layers(signal, noise, microscale, error, twice, (generator, tails, again))
     reporting = dict(contamination=contamination, contamination_sd=contamination_sd, missing=missing, censored=censored,
                      closure=closure, duplicate_rows=twice, generators=(gross, gaps))
-    return SimulatedSurvey(sites, fields, latent_fields, layers, noise, deviation, loadings, reporting)
+    return SimulatedSurvey(sites, fields, latent_fields, layers, noise, deviation, loadings, reporting, mixing,
+                           own_fields)

@@ -80,6 +80,10 @@ class VecchiaFactor:
         """The transpose of `colour`: gathers values at the sites, shape (n,) or (n, k), into white-noise space."""
         return self._solver.solve(np.ascontiguousarray(values[self.order]), trans="T")
 
+    def whiten(self, field):
+        """The white noise of a field at the sites, shape (n,) or (n, k): the inverse of `colour`."""
+        return self._solver.L @ (self._solver.U @ field[self.order])
+
 # %% ../../nbs/geostatistics/25_vecchia.ipynb #87cd52ea
 def vecchia_factor(coordinates, range_, smoothness=1.5, n_predecessors=30, order=None, predecessors=None):
     """Sparse factor of a Matern field.
