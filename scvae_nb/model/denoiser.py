@@ -32,6 +32,7 @@ from .likelihoods import LIKELIHOODS
 from .measurement_error import MEASUREMENT_COLUMNS, learn_measurement, stated_deviations
 from .persistence import read_model, write_model
 from .prediction import Predicting
+from .prediction_grid import PredictingGrids
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .sites import WINDOW, choose_window, make_site_data
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
@@ -481,7 +482,7 @@ def _restore_survey(model, settings, arrays):
     model.history_, model.inference_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"]), settings["inference"]
 
 # %% ../../nbs/model/60_denoiser.ipynb #ba878931
-class SCVAE(Fitting, Learnt, Denoising, Predicting, Saving, BaseEstimator):
+class SCVAE(Fitting, Learnt, Denoising, Predicting, PredictingGrids, Saving, BaseEstimator):
     """Probabilistic, spatially constrained variational autoencoder that denoises multi-element geochemical surveys."""
 
     def __init__(self, n_spatial=None, n_microscale=None, spatial_prior="gp", inference="refined", likelihood="studentt", transform="log",
