@@ -101,11 +101,11 @@ _Like = Annotated[Optional[Path], make_option("Raster (.tif, .nc) whose cells ar
 _Mask = Annotated[Optional[Path], make_option("Polygons; cells outside hold no data.", panel=_grid_panel)]
 _Force = Annotated[bool, make_option("Replace an existing file.", "--force")]
 
-# %% ../../nbs/cli/30_predict.ipynb #6a746105
+# %% ../../nbs/cli/30_predict.ipynb #b699aa67
 @app.command(epilog="Example:  scvae-nb predict denoised/model.scvae --spacing 500 -o signal.tif")
 def predict(model: _Model, output: _Output, points: _Points = None, known: _Known = None, spacing: _Spacing = None, like: _Like = None, mask: _Mask = None,
-            easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, sheet: SheetOption = None, statistic: StatisticOption = StatisticName.median,
-            force: _Force = False, quiet: QuietOption = False) -> None:
+            easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, sheet: SheetOption = None,
+            statistic: StatisticOption = StatisticName.median, force: _Force = False, quiet: QuietOption = False) -> None:
     """Predict where nobody sampled: at points, with what is known there, or on a grid.
 
     At points: the signal, the content of a sample taken there, its interval, and how sure each is and why. On a grid: the signal and its standard

@@ -178,13 +178,13 @@ class Prediction(DenoisedSurvey):
         known = f"; known there: {', '.join(map(str, self._known))}" if self._known else ""
         return f"Prediction({len(self.index):,} places, {len(self.elements)} elements, {self.statistic} of the posterior{known})"
 
-# %% ../../nbs/model/53_prediction.ipynb #44370a46
+# %% ../../nbs/model/53_prediction.ipynb #ca9e71c6
 def check_predicts(model):
     """Refuse a model that is not fitted, or whose latents are no fields: codes made from one sample say nothing about a place without one."""
     check_is_fitted(model, "guide_", msg="this SCVAE is not fitted yet; call fit(survey) first.")
     if model.spatial_prior != "gp":
-        raise SurveyError(f"spatial_prior={model.spatial_prior!r}: this model makes the codes of a sample from that sample, and has nothing to say where nobody "
-                          "sampled. Fit with spatial_prior='gp'.")
+        raise SurveyError(f"spatial_prior={model.spatial_prior!r}: this model makes the codes of a sample from that sample, and has nothing to say where "
+                          "nobody sampled. Fit with spatial_prior='gp'.")
 
 
 class Predicting:

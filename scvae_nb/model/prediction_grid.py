@@ -71,7 +71,7 @@ def grid_of_spacing(survey, spacing=None):
     east, north = (spacing * np.arange(start, max(stop, start + 1) + 1) for start, stop in zip(low, high, strict=True))
     return Grid(east, north[::-1], survey.crs)
 
-# %% ../../nbs/model/54_prediction_grid.ipynb #5e3712bf
+# %% ../../nbs/model/54_prediction_grid.ipynb #e95c3bcd
 def _opened(like):
     """A raster as an xarray object: itself, or what a path holds."""
     if hasattr(like, "dims"):
@@ -111,7 +111,8 @@ def grid_like(like):
     raster = _opened(like)
     names = next((pair for pair in (("x", "y"), ("easting", "northing")) if set(pair) <= set(raster.coords)), None)
     if names is None:
-        raise SurveyError(f"like has the coordinates {', '.join(map(str, raster.coords)) or 'none'}; expected x and y. (A rotated raster has none: warp it first.)")
+        raise SurveyError(f"like has the coordinates {', '.join(map(str, raster.coords)) or 'none'}; expected x and y. "
+                          "(A rotated raster has none: warp it first.)")
     axes = [np.asarray(raster[name].values, dtype=float) for name in names]
     for name, axis in zip(names, axes, strict=True):
         steps = np.diff(axis)
