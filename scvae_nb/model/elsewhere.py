@@ -221,7 +221,7 @@ def posterior_at(model, survey, known=None):
     taught = model.inference_ == "refined"
     return Posterior(model.guide_, data, spatial, model.random_state, DECODER_PAIRS[known.refined or not taught]), known.refined
 
-# %% ../../nbs/model/46_elsewhere.ipynb #d6cedec4
+# %% ../../nbs/model/46_elsewhere.ipynb #f144d835
 _REACH = 5.0  # of the longest range: further away nothing is left of the correlation
 
 
@@ -240,5 +240,5 @@ def check_same_crs(model, crs, what):
     if own is None or crs is None or own.equals(crs, ignore_axis_order=True) or (own.to_epsg() is not None and own.to_epsg() == crs.to_epsg()):
         return
     code = own.to_string() if len(own.to_string()) < 40 else own.name
-    raise SurveyError(f"{what} is in {crs.name} ({crs.to_string()[:40]}), the survey that the model was fitted to in {own.name} ({code}). Nothing is reprojected "
-                      f"unasked: bring it into the model's system first, with .to_crs({code!r}).")
+    raise SurveyError(f"{what} is in {crs.name} ({crs.to_string()[:40]}), the survey that the model was fitted to in {own.name} ({code}). Nothing is "
+                      f"reprojected unasked: bring it into the model's system first, with .to_crs({code!r}).")
