@@ -6,7 +6,7 @@
 __all__ = ['TILE', 'Grid', 'grid_of_spacing', 'import_rioxarray', 'grid_like', 'mask_polygons', 'tiles', 'layer_names',
            'predict_cells', 'predict_tile', 'Workshop', 'plan_of', 'check_grid_path', 'PredictingGrids']
 
-# %% ../../nbs/model/54_prediction_grid.ipynb #4359855e
+# %% ../../nbs/model/54_prediction_grid.ipynb #79d87574
 import hashlib
 import json
 import os
@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
+from .decoder import decode_signal
 from .elsewhere import check_same_crs, known_sites, posterior_at
+from .grids import variance_parts
 from .prediction import check_predicts, places_as_survey
-from .results import STATISTICS, summarise_batch
+from .results import STATISTICS
 from .training import isolated
 from ..survey.errors import SurveyError, missing_extra
 from ..survey.places import as_crs
@@ -156,7 +159,7 @@ def _inside(grid, window, area):
     east, north = np.meshgrid(grid.easting[columns], grid.northing[rows])
     return shapely.intersects_xy(area, east, north)
 
-# %% ../../nbs/model/54_prediction_grid.ipynb #c1b8557e
+# %% ../../nbs/model/54_prediction_grid.ipynb #7aac0921
 TILE = 256  # cells along the side of a tile, and of a block of the files
 
 
@@ -171,14 +174,24 @@ def layer_names(elements):
     return [f"{element}_{layer}" for element in elements for layer in ("signal", "signal_std")]
 
 
+@torch.no_grad()
+def _signal(posterior, rows, transform, scaler, statistic):
+    """Signal and its standard deviation at a batch of places, original units, (b, p, 2): the part of `summarise_batch` that a raster holds."""
+    centre, root = posterior.moments(rows)
+    spatial = centre + torch.einsum("...ij,...j->...i", root, posterior.spatial_points)
+    grid = scaler.inverse(decode_signal(posterior.weights, spatial).double().cpu().numpy())
+    location = grid.mean((0, 1))
+    latent, epistemic = variance_parts(transform.jacobian_product(location, grid - location))
+    estimate = transform.inverse(location) if statistic == "median" else transform.inverse(grid).mean((0, 1))
+    return np.stack([estimate, np.sqrt(latent + epistemic)], axis=-1).astype(np.float32)
+
+
 def predict_cells(model, known, coordinates, statistic="median"):
     """Signal and its standard deviation at places, ndarray (m, 2 p) in the order of `layer_names`, original units, single precision."""
     with isolated(model.random_state, next(model.guide_.parameters()).device):
         posterior, _ = posterior_at(model, places_as_survey(model, coordinates), known)
         def summarise(rows):
-            summary = summarise_batch(posterior, rows, model.transform_, model.scaler_)
-            estimate = model.transform_.inverse(summary["location_signal"]) if statistic == "median" else summary["mean_signal"]
-            return np.stack([estimate, np.sqrt(summary["variance_signal_original"].sum(0))], axis=-1).astype(np.float32)  # (b, p, 2)
+            return _signal(posterior, rows, model.transform_, model.scaler_, statistic)
         with ThreadPoolExecutor(os.cpu_count() if posterior.data.values.device.type == "cpu" else 1) as pool:
             return np.concatenate(list(pool.map(summarise, posterior.batches()))).reshape(len(coordinates), -1)
 
@@ -351,7 +364,7 @@ def _write_grid(path, made, grid, names, attributes, force, plan, progress):
     workshop.remove()
     return read(path)
 
-# %% ../../nbs/model/54_prediction_grid.ipynb #f1af29f0
+# %% ../../nbs/model/54_prediction_grid.ipynb #f8375e5a
 def _in_memory(made, grid, names, attributes, progress):
     """All tiles as one Dataset; see `predict_grid`."""
     layers = np.full((len(names), *grid.shape), np.nan, dtype=np.float32)
@@ -410,7 +423,7 @@ class PredictingGrids:
         area, names, attributes = mask_polygons(self, mask), layer_names(self.elements_), _layer_attributes(self, statistic)
         grid = Grid(grid.easting, grid.northing, grid.crs or self.survey_.crs)
         with isolated(self.random_state, next(self.guide_.parameters()).device):
-            known = known_sites(self)
+            known = known_sites(self).in_single_precision()
         def made(window):
             return predict_tile(self, known, grid, window, area, statistic)
         if path is None:
