@@ -101,7 +101,7 @@ _Like = Annotated[Optional[Path], make_option("Raster (.tif, .nc) whose cells ar
 _Mask = Annotated[Optional[Path], make_option("Polygons; cells outside hold no data.", panel=_grid_panel)]
 _Force = Annotated[bool, make_option("Replace an existing file.", "--force")]
 
-# %% ../../nbs/cli/30_predict.ipynb #b699aa67
+# %% ../../nbs/cli/30_predict.ipynb #203fba64
 @app.command(epilog="Example:  scvae-nb predict denoised/model.scvae --spacing 500 -o signal.tif")
 def predict(model: _Model, output: _Output, points: _Points = None, known: _Known = None, spacing: _Spacing = None, like: _Like = None, mask: _Mask = None,
             easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, sheet: SheetOption = None,
@@ -122,6 +122,7 @@ def predict(model: _Model, output: _Output, points: _Points = None, known: _Know
             if grid:
                 run_grid(fitted, output, spacing, like, mask, statistic.value, force)
             else:
-                run_points(fitted, output, *read_points(fitted, points, names, sheet, easting, northing, crs), statistic.value, force)
+                places, values = read_points(fitted, points, names, sheet, easting, northing, crs)
+                run_points(fitted, output, places, values, statistic.value, force)
         except SurveyError as error:
             raise SurveyError(str(error).replace("pass force=True", "give --force")) from error

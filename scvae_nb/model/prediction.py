@@ -80,7 +80,7 @@ def read_places(model, places):
                           "Make points of them and project them: geopandas.points_from_xy, then .to_crs.")
     return array, index
 
-# %% ../../nbs/model/53_prediction.ipynb #83655b87
+# %% ../../nbs/model/53_prediction.ipynb #f8b21319
 def read_known(model, values, n_places, index):
     """What is known at the places, as (values, censored, above_range): DataFrames (m, p) with all elements of the model, NaN where nothing is.
 
@@ -98,7 +98,8 @@ def read_known(model, values, n_places, index):
     if not isinstance(index, pd.RangeIndex) and not isinstance(values.index, pd.RangeIndex) and not index.equals(values.index):
         raise SurveyError("values and places have different row labels; they must describe the same places in the same order.")
     numbers, below, above = parse_concentrations(values.set_axis(index, axis=0), allow_negative=model.transform is None)
-    numbers, below, above = numbers.reindex(columns=model.elements_), *(mask.reindex(columns=model.elements_, fill_value=False) for mask in (below, above))
+    numbers = numbers.reindex(columns=model.elements_)
+    below, above = (mask.reindex(columns=model.elements_, fill_value=False) for mask in (below, above))
     gaps = numbers.notna().any(axis=1) & numbers.isna().any(axis=1)
     if not model.transform_.elementwise and gaps.any():
         raise SurveyError(f"values: some elements are known and others not in {name_rows(index, gaps)}; transform={model.transform!r} needs complete samples. "
@@ -133,13 +134,15 @@ def places_as_survey(model, places, values=None, name="places"):
                         coordinates=coordinates, extra=pd.DataFrame(index=numbers.index), duplicates=None, truth=None, n_rows_left=0, name=name)
     return survey
 
-# %% ../../nbs/model/53_prediction.ipynb #ae1c912e
+# %% ../../nbs/model/53_prediction.ipynb #5504b149
 class Prediction(DenoisedSurvey):
     """What a model says about places where nobody sampled, or where some elements are known: the methods of `DenoisedSurvey`, in original units.
 
     Attributes are those of `DenoisedSurvey`. `survey` holds the places, and the values that are known there. A `denoised` value is the true content
     of a sample taken at the place, `observed` what a laboratory would report of it.
     """
+
+    layer_name = "predicted"
 
     @property
     def observed(self):
