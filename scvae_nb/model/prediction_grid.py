@@ -159,7 +159,7 @@ def _inside(grid, window, area):
     east, north = np.meshgrid(grid.easting[columns], grid.northing[rows])
     return shapely.intersects_xy(area, east, north)
 
-# %% ../../nbs/model/54_prediction_grid.ipynb #7aac0921
+# %% ../../nbs/model/54_prediction_grid.ipynb #a13e7ee2
 TILE = 256  # cells along the side of a tile, and of a block of the files
 
 
@@ -172,6 +172,9 @@ def tiles(grid):
 def layer_names(elements):
     """Names of the variables of a grid, in the order in which they are written."""
     return [f"{element}_{layer}" for element in elements for layer in ("signal", "signal_std")]
+
+
+_BATCH, _THREADS = 64, 4  # cells at once and threads on a CPU: with 50 elements, each thread holds some hundred megabytes
 
 
 @torch.no_grad()
@@ -192,8 +195,10 @@ def predict_cells(model, known, coordinates, statistic="median"):
         posterior, _ = posterior_at(model, places_as_survey(model, coordinates), known)
         def summarise(rows):
             return _signal(posterior, rows, model.transform_, model.scaler_, statistic)
-        with ThreadPoolExecutor(os.cpu_count() if posterior.data.values.device.type == "cpu" else 1) as pool:
-            return np.concatenate(list(pool.map(summarise, posterior.batches()))).reshape(len(coordinates), -1)
+        on_cpu = posterior.data.values.device.type == "cpu"
+        batches = posterior.data.rows.split(_BATCH) if on_cpu else posterior.batches()
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count()) if on_cpu else 1) as pool:
+            return np.concatenate(list(pool.map(summarise, batches))).reshape(len(coordinates), -1)
 
 
 def predict_tile(model, known, grid, window, area=None, statistic="median"):
