@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from .amortised import amortised_posterior, teach_encoder, train_amortised
 from .decoder import GenerativeModel
+from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, check_same_crs, is_within_reach, model_scale, posterior_at
 from .em import refine
 from .field_posterior import refined_posterior
 from .grids import Posterior, draw_maps, draw_sites
@@ -30,6 +31,8 @@ from .guide import Guide
 from .likelihoods import LIKELIHOODS
 from .measurement_error import MEASUREMENT_COLUMNS, learn_measurement, stated_deviations
 from .persistence import read_model, write_model
+from .prediction import Predicting
+from .prediction_grid import PredictingGrids
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .sites import WINDOW, choose_window, make_site_data
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
@@ -44,8 +47,6 @@ INFERENCES = ("refined", "amortised")
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
 _TRAINING_STEPS = 480  # gradient steps of amortised inference that max_epochs=None allows for
 _BATCH = {"cpu": 256, "cuda": 8192}  # sites per gradient step: on a GPU a step takes as long for 256
-_DENOISE_NEIGHBOURS = 32
-_DECODER_PAIRS = {True: 8, False: 4}  # mirrored pairs of decoders: with the refined posterior, and with the amortised one, which is for large surveys
 
 # %% ../../nbs/model/60_denoiser.ipynb #252be3c7
 def as_survey(data, coordinates=None, allow_negative=False):
@@ -85,15 +86,6 @@ def check_parameters(model):
         raise SurveyError(f"graph_strength={model.graph_strength!r}; expected a number of at least 0, or None to learn it.")
 
 # %% ../../nbs/model/60_denoiser.ipynb #e261b079
-def _model_scale(survey, transform):
-    """Values on the model's scale, (n, q), NaN where missing and the limit where there is one; and which side of it the value lies on, (n, q), -1
-    below, 1 above, or None where there are no limits."""
-    sides = survey.above_range.to_numpy().astype(np.int8) - survey.censored.to_numpy().astype(np.int8)
-    if not transform.elementwise or not sides.any():
-        return transform.forward(survey.substituted(0.5).values), None
-    return transform.forward(survey.values), sides
-
-
 def _warn_censored(survey, transform):
     """Say which values below detection are substituted, if any are."""
     if transform.elementwise:
@@ -208,7 +200,7 @@ class Fitting:
         transform = make_transform(self.transform, survey.elements, survey.units)
         stated_deviations(self, transform.coordinates_names)  # refused before anything is computed
         _warn_censored(survey, transform)
-        transformed, sides = _model_scale(survey, transform)
+        transformed, sides = model_scale(survey, transform)
         scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
         device = chosen_device(self.device)
         refined = self.inference == "refined" and self.spatial_prior == "gp"
@@ -293,14 +285,19 @@ def _posterior(model, survey, coordinates):
     check_fitted(model)
     survey = model.survey_ if survey is None else _check_same_elements(
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
-    values, sides = _model_scale(survey, model.transform_)
+    check_same_crs(model, survey.crs, "the survey")
+    fitted = _is_fitted_survey(model, survey)
+    if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
+        posterior, refined = posterior_at(model, survey)
+        return survey, posterior, "refined" if refined else "amortised"
+    values, sides = model_scale(survey, model.transform_)
     device = next(model.guide_.parameters()).device
     # distances are counted in the spacing of the survey to which the model was fitted, as the ranges are
-    data = make_site_data(model.scaler_.transform(values), survey.coordinates, model.survey_.spacing(), _DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
+    data = make_site_data(model.scaler_.transform(values), survey.coordinates, model.survey_.spacing(), DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
-    refined = learnt and len(data) <= WINDOW and _is_fitted_survey(model, survey)
+    refined = learnt and len(data) <= WINDOW and fitted
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)
-    posterior = Posterior(model.guide_, data, spatial, model.random_state, _DECODER_PAIRS[refined or not learnt])
+    posterior = Posterior(model.guide_, data, spatial, model.random_state, DECODER_PAIRS[refined or not learnt])
     return survey, posterior, "refined" if refined else "amortised"
 
 
@@ -336,8 +333,11 @@ class Denoising:
         Parameters
         ----------
         survey : Survey, optional
-            By default the fitted one, whose latents are found from all sites at once. Another survey must have the same elements in the same units;
-            its own samples are then each other's neighbours, and the encoder stands in for what refinement would find.
+            By default the fitted one. Another survey must have the same elements in the same units, and the same reference system where both say one.
+            Its samples learn from each other and from the samples of the fitted survey; a fitted sample at exactly the place of a new one is taken
+            to be that sample and is replaced by it, so nothing counts twice. The latents are found from all these sites at once, up to 8,000 of
+            them; beyond, the encoder stands in for what that would find, and also for a survey so far from the fitted one (five of the longest
+            ranges) that it has only its own samples to learn from.
         statistic : {"median", "mean"}
             What `result.denoised` and `result.signal` hold, in original units.
         coordinates : array, optional
@@ -482,7 +482,7 @@ def _restore_survey(model, settings, arrays):
     model.history_, model.inference_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"]), settings["inference"]
 
 # %% ../../nbs/model/60_denoiser.ipynb #ba878931
-class SCVAE(Fitting, Learnt, Denoising, Saving, BaseEstimator):
+class SCVAE(Fitting, Learnt, Denoising, Predicting, PredictingGrids, Saving, BaseEstimator):
     """Probabilistic, spatially constrained variational autoencoder that denoises multi-element geochemical surveys."""
 
     def __init__(self, n_spatial=None, n_microscale=None, spatial_prior="gp", inference="refined", likelihood="studentt", transform="log",

@@ -250,8 +250,8 @@ def _write_parquet(result, path):
 
 # %% ../../nbs/model/51_exports.ipynb #dfd8a7c1
 def _write_geopackage(result, path):
-    """Write points with all results into the layer `denoised` of a GeoPackage (extra `geo`)."""
-    result.to_geodataframe().to_file(path, driver="GPKG", layer="denoised")
+    """Write points with all results into a layer of a GeoPackage, `denoised` (extra `geo`)."""
+    result.to_geodataframe().to_file(path, driver="GPKG", layer=result.layer_name)
 
 # %% ../../nbs/model/51_exports.ipynb #caf920ff
 def _write_netcdf(result, path):
@@ -268,6 +268,8 @@ _WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".gpkg": _write_geop
 # %% ../../nbs/model/51_exports.ipynb #038f3539
 class Files:
     """The method of `DenoisedSurvey` that writes files."""
+
+    layer_name = "denoised"  # of a GeoPackage
 
     def save(self, path, force=False):
         """Write all results to a file; the format follows the suffix.
