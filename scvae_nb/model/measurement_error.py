@@ -82,16 +82,20 @@ def error_prior(model):
     Returns
     -------
     dict of ndarray, shape (q,)
-        `median`, of the measurement variance on the standardised scale, where the total (robust) variance is 1, and `spread`, standard deviation of its
+        `median`, of the measurement variance on the standardised scale, where the robust variance of an element is 1, and `spread`, standard deviation of its
         logarithm around the survey's level.
     """
     survey = model.survey_
     known = survey.values if model.transform_.elementwise else survey.substituted(0.5).values
     values = model.scaler_.transform(model.transform_.forward(known))
+    # the smaller of the robust variance, which is 1, and the variance; limits would make that too small
+    total = np.fmin(np.nanvar(values, axis=0), 1.0)
+    if model.transform_.elementwise:
+        total = np.where((survey.censored | survey.above_range).any(), 1.0, total)
     raised = np.sqrt(local_tails(values, survey.coordinates) / _USUAL_TAILS).clip(1, _WIDEST)
     near = near_limit_variance(survey) / model.scaler_.scale**2 if model.transform_.name == "log" else 0.0
     # a wider prior with a higher median: more error is expected, no more of it is removed
-    return dict(median=ERROR_SHARE * raised + near, spread=np.sqrt(ELEMENT_SPREAD**2 + 2 * np.log(raised)))
+    return dict(median=ERROR_SHARE * total * raised + near, spread=np.sqrt(ELEMENT_SPREAD**2 + 2 * np.log(raised)))
 
 
 def local_tails(values, coordinates):
@@ -148,7 +152,7 @@ def share_posterior(together, alone, contrasts=None, degrees_of_freedom=None, kn
     weight, weight_together = _grid_weights(log, variance, median, spread)
     lower, upper = np.array([_weighted_quantiles(points.ravel(), chance.ravel(), (0.05, 0.95)) for points, chance in zip(variance, weight, strict=True)]).T
     return (dict(variance=(weight * variance).sum(axis=(1, 2)), lower=lower, upper=upper, n_contrasts=np.array([len(c) for c in contrasts]))
-            | _shares(weight, weight_together, variance, together))
+            | _shares(weight, weight_together, variance, together, alone, lower))
 
 
 def _grid_weights(log, variance, median, spread):
@@ -165,14 +169,16 @@ def _grid_weights(log, variance, median, spread):
     return (np.exp(joint - logsumexp(joint, axis=3, keepdims=True)) * chance[..., None]).sum(axis=1), chance.sum(axis=0)
 
 
-def _shares(weight, weight_together, variance, together):
-    """Posterior means and standard deviations of both shares, and how much of them to remove for the least expected relative loss."""
+def _shares(weight, weight_together, variance, together, alone, lower):
+    """Posterior means and standard deviations of both shares, and how much of them to remove: for the least expected relative loss, but in all not more
+    than twice the lower end of the interval of the measurement variance, beyond which a value would be worse than the raw one."""
     of_alone = weight.sum(axis=1)
     mean, mean_together = of_alone @ _ALONE_POINTS, weight_together @ _TOGETHER_POINTS
     relative = weight / variance  # the loss counts in units of the error that was there
     removed = relative.sum(axis=1) @ _ALONE_POINTS / relative.sum(axis=(1, 2))
     by_element = relative.sum(axis=2) * (together[:, None] + 1e-12)
     removed_together = (by_element @ _TOGETHER_POINTS).sum() / by_element.sum()
+    removed = np.minimum(removed, np.maximum(2 * lower - removed_together * together, 0) / alone)
     return dict(together_share=float(mean_together), together_spread=float(np.sqrt(weight_together @ (_TOGETHER_POINTS - mean_together) ** 2)),
                 together_caution=float(removed_together / mean_together), alone_share=mean,
                 alone_spread=np.sqrt((of_alone * (_ALONE_POINTS - mean[:, None]) ** 2).sum(axis=1)), alone_caution=removed / mean)
