@@ -69,6 +69,17 @@ class GenerativeModel(PyroModule):
         # how much of the micro-scale variation is measurement error: see the room on measurement error
         self.register_buffer("alone_share", torch.full((n_elements,), 1.0))
         self.register_buffer("together_share", torch.zeros(()))
+        # how well these shares are known, and which part of the expected error is removed
+        self.register_buffer("alone_spread", torch.zeros(n_elements))
+        self.register_buffer("together_spread", torch.zeros(()))
+        self.register_buffer("alone_caution", torch.ones(n_elements))
+        self.register_buffer("together_caution", torch.ones(()))
+
+    def _load_from_state_dict(self, state, prefix, *arguments):
+        """Files of older versions say nothing of spread and caution: their shares were taken as known."""
+        for name in ("alone_spread", "together_spread", "alone_caution", "together_caution"):
+            state.setdefault(prefix + name, getattr(self, name))
+        super()._load_from_state_dict(state, prefix, *arguments)
 
     @property
     def noise_scale(self):

@@ -478,7 +478,9 @@ def _restore_survey(model, settings, arrays):
                            coordinate_names=tuple(settings["coordinate_names"]), allow_negative=model.transform is None)
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
     model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
-    model.measurement_ = pd.DataFrame(arrays["measurement"], index=model.transform_.coordinates_names, columns=MEASUREMENT_COLUMNS)
+    # files of older versions lack the last columns
+    model.measurement_ = pd.DataFrame(arrays["measurement"], index=model.transform_.coordinates_names,
+                                      columns=MEASUREMENT_COLUMNS[:arrays["measurement"].shape[1]]).reindex(columns=MEASUREMENT_COLUMNS)
     model.history_, model.inference_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"]), settings["inference"]
 
 # %% ../../nbs/model/60_denoiser.ipynb #ba878931

@@ -138,13 +138,20 @@ def _spread(centre, root, standard):
     return centre + torch.einsum("...ij,...j->...i", root, standard)
 
 # %% ../../nbs/model/45_grids.ipynb #b43472d9
-def _true_composition(posterior, rows, signal, common, residual):
-    """Mean of the true composition at a batch of sites given signal, latents and residual, the variance around it of what each element does alone,
-    and the share of the residual that is kept, each (..., b, q)."""
+def _true_composition(posterior, rows, signal, common, residual, cautious=False):
+    """The true composition at a batch of sites given signal, latents and residual: its mean or, when cautious, the estimate of least expected loss; the
+    mean square around it of what each element does alone, and the share of the residual that is kept, each (..., b, q)."""
     generative, observed = posterior.guide.generative, posterior.data.observed[rows]
     weight = robust_weight(residual, generative.noise_scale, generative.degrees_of_freedom)
-    kept, variance = residual_geology(weight, observed, microscale_variances(posterior.guide)[1], generative.alone_share)
-    return signal + (1 - generative.together_share) * (common - signal) + kept * residual, variance, kept
+    alone, together = (generative.alone_caution, generative.together_caution) if cautious else (1.0, 1.0)
+    kept, variance = residual_geology(weight, observed, microscale_variances(posterior.guide)[1], generative.alone_share, residual,
+                                      generative.alone_spread, alone)
+    return signal + (1 - together * generative.together_share) * (common - signal) + kept * residual, variance, kept
+
+
+def _common_variance(generative):
+    """Expected share (1 - share) of error in what elements do together, a tensor (): the variance around its geology over its own."""
+    return generative.together_share * (1 - generative.together_share) - generative.together_spread**2
 
 
 def _spread_geology(posterior, rows, signal, common):
@@ -154,9 +161,9 @@ def _spread_geology(posterior, rows, signal, common):
     if side is not None:
         reading, spread = truncated_moments(residual, side, generative.noise_scale)
         residual, unread = torch.where(side != 0, reading, residual), torch.where(side != 0, spread, 0.0)
-    centre, variance, kept = _true_composition(posterior, rows, signal, common, residual)
-    shared = generative.together_share
-    variance = variance + kept**2 * unread + shared * (1 - shared) * microscale_variances(posterior.guide)[0]
+    centre, variance, kept = _true_composition(posterior, rows, signal, common, residual, cautious=True)
+    doubt = generative.together_spread**2 + ((1 - generative.together_caution) * generative.together_share) ** 2
+    variance = variance + kept**2 * unread + _common_variance(generative) * microscale_variances(posterior.guide)[0] + doubt * (common - signal) ** 2
     return centre + posterior.signs * variance.sqrt()
 
 # %% ../../nbs/model/45_grids.ipynb #53e1b1aa
@@ -209,7 +216,8 @@ def draw_layers(posterior, rows, weights, signal):
     centre, variance, _ = _true_composition(posterior, rows, signal, common, readings - common)
     shared, loadings = generative.together_share, weights["microscale"].transpose(-1, -2)
     standard = torch.randn(2, *signal.shape[:-1], generative.n_microscale, device=signal.device)
-    denoised = centre + (shared * (1 - shared)).sqrt() * standard[0] @ loadings + variance.sqrt() * torch.randn_like(signal)
+    denoised = centre + _common_variance(generative).sqrt() * standard[0] @ loadings + variance.sqrt() * torch.randn_like(signal)
+    denoised = denoised + generative.together_spread * torch.randn_like(signal[..., :1]) * (common - signal)
     again = denoised + shared.sqrt() * standard[1] @ loadings + generative.alone_share.sqrt() * error.sample()
     # where nothing was reported: what this analysis would have read, its error common to all elements
     return signal, denoised, torch.where(data.observed[rows] > 0, again, would_read), readings

@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
-from ..model.measurement_error import ALONE_PRIOR, TOGETHER_PRIOR, prior_mean
+from ..model.measurement_error import ERROR_SHARE
 from .figures import format_number, picture_bytes
 from .plots import (map_unit, plot_closure, plot_distribution,
                                       plot_map, plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
@@ -86,9 +86,10 @@ def _duplicate_sentence(model, result) -> str:
 
 _enough_duplicates = 20  # then the duplicates weigh about as much as the prior: relative standard deviation of the variance sqrt(2 / 20) = 0.32
 _without_duplicates = ("Without field duplicates, measurement error and micro-scale geology cannot be told apart: both vary between neighbours. So the "
-                       "measurement error rests on an assumption: of the variation below the spacing, "
-                       f"{prior_mean(TOGETHER_PRIOR):.1g} of what elements do together, and {prior_mean(ALONE_PRIOR):.1g} of what each "
-                       "does alone, is taken for error, give or take what the table of measurement precision says. Duplicates of some sites are the remedy.")
+                       "measurement error rests on what is known of other surveys: it is expected to have "
+                       f"{100 * ERROR_SHARE:.0f} % of the total variance of an element in the median, and never more than the nugget, give or take what the "
+                       "table of measurement precision says; as too much denoising does more harm than too little, less than the expected error is "
+                       "removed. Duplicates of some sites are the remedy.")
 
 # %% ../../nbs/reporting/20_report.ipynb #46fd7577
 def _nugget_sentence(scores: Evaluation) -> str:
