@@ -16,6 +16,7 @@ from pyro.nn import PyroModule
 from torch import nn
 
 from .censoring import reported_distribution
+from .element_kriging import ElementKriging
 from .likelihoods import bounded_degrees_of_freedom
 from .microscale import microscale_posterior
 from .own_fields import OwnFieldPrior
@@ -65,7 +66,7 @@ class GenerativeModel(PyroModule):
         self.log_noise = nn.Parameter(torch.full((n_elements,), -0.3))
         self.raw_degrees_of_freedom = nn.Parameter(torch.tensor(4.0))  # near Normal: gross errors have to show
         self.register_buffer("basis", torch.eye(hidden))
-        self.own = OwnFieldPrior(n_elements)
+        self.own, self.kriging = OwnFieldPrior(n_elements), ElementKriging(n_elements)
         # how much of the micro-scale variation is measurement error: see the room on measurement error
         self.register_buffer("alone_share", torch.full((n_elements,), 1.0))
         self.register_buffer("together_share", torch.zeros(()))

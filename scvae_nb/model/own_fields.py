@@ -147,7 +147,7 @@ NEIGHBOURS = 16  # from whose residuals an own field is kriged
 
 
 @torch.no_grad()
-def krige_own(own, residual, observed, nugget, places, near, rows, smoothness):
+def krige_own(own, residual, observed, nugget, places, near, at, smoothness):
     """Own fields at a batch of sites from the residuals of their neighbours.
 
     Parameters
@@ -159,7 +159,8 @@ def krige_own(own, residual, observed, nugget, places, near, rows, smoothness):
     places : torch.Tensor, shape (n, 2)
     near : torch.Tensor, shape (b, k)
         Row numbers of the neighbours, the site itself first.
-    rows : torch.Tensor, shape (b,)
+    at : torch.Tensor, shape (b, 2)
+        Places of the batch.
     smoothness : {0.5, 1.5, 2.5}
 
     Returns
@@ -170,7 +171,7 @@ def krige_own(own, residual, observed, nugget, places, near, rows, smoothness):
         Of the residuals.
     """
     on, near = torch.as_tensor(own.on, device=residual.device), near[:, :NEIGHBOURS]
-    mean, variance = (residual.new_zeros(len(rows), residual.shape[1]) for _ in range(2))
+    mean, variance = (residual.new_zeros(len(at), residual.shape[1]) for _ in range(2))
     weights = residual.new_zeros(*mean.shape, near.shape[1])
     if not len(on):
         return mean, variance, weights
@@ -178,6 +179,6 @@ def krige_own(own, residual, observed, nugget, places, near, rows, smoothness):
     log_range = torch.as_tensor(np.log(own.ranges[own.on]), dtype=residual.dtype, device=residual.device)
     noise = torch.where(observed[near][..., on] < 0.5, _NOTHING_KNOWN, nugget[on] / own.variance[on]).transpose(1, 2)
     centre, spread, of_on = krige((residual[near][..., on] / scale).transpose(1, 2), noise, log_range,
-                                    *neighbourhood_distances(places[rows], places[near]), smoothness=smoothness)
+                                    *neighbourhood_distances(at, places[near]), smoothness=smoothness)
     mean[:, on], variance[:, on], weights[:, on] = centre * scale, spread * own.variance[on], of_on
     return mean, variance, weights
