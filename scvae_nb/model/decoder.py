@@ -80,6 +80,9 @@ class GenerativeModel(PyroModule):
         """Files of older versions say nothing of spread and caution: their shares were taken as known."""
         for name in ("alone_spread", "together_spread", "alone_caution", "together_caution"):
             state.setdefault(prefix + name, getattr(self, name))
+        for part in ("own", "kriging"):  # nor of what elements do alone
+            for name, buffer in getattr(self, part).named_buffers():
+                state.setdefault(f"{prefix}{part}.{name}", buffer)
         super()._load_from_state_dict(state, prefix, *arguments)
 
     @property

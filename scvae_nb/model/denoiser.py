@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from tqdm.auto import tqdm
 
+from .alone import learn_stacking
 from .amortised import amortised_posterior, teach_encoder, train_amortised
 from .decoder import GenerativeModel
 from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, check_same_crs, is_within_reach, model_scale, posterior_at
@@ -162,10 +163,14 @@ def _start(model, values, coordinates, spacing, sides, device):
 def infer(guide, data, settings, refined):
     """Learn in place; returns the history and whether inference ended as it should."""
     hidden = torch.as_tensor(hold_out_cells(data.detected.cpu().numpy(), np.random.default_rng(settings.seed)), device=data.values.device)
-    if not refined:
-        return train_amortised(guide, data, hidden, settings)
-    history, finished, draws = refine(guide, data, hidden, settings)
-    teach_encoder(guide, data, torch.randn(4096, guide.generative.n_spatial, device=data.values.device) if draws is None else draws)
+    if refined:
+        history, finished, draws = refine(guide, data, hidden, settings)
+        teach_encoder(guide, data, torch.randn(4096, guide.generative.n_spatial, device=data.values.device) if draws is None else draws)
+        learn_stacking(guide, data, refined_posterior(guide, data), settings.seed)
+        return history, finished
+    history, finished = train_amortised(guide, data, hidden, settings)
+    if guide.prior.tells_microscale:
+        learn_stacking(guide, data, amortised_posterior(guide, data, taught=False), settings.seed)
     return history, finished
 
 # %% ../../nbs/model/60_denoiser.ipynb #36e0dbe1

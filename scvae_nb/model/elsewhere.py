@@ -15,7 +15,7 @@ import torch
 
 from ..geostatistics.neighbours import nearest_neighbours
 from .amortised import amortised_posterior
-from .cokriging import CokrigedPosterior, cokrige
+from .cokriging import CokrigedPosterior, Seen, cokrige
 from .field_posterior import refined_posterior
 from .grids import Posterior
 from .linearisation import latents_on
@@ -175,6 +175,11 @@ class PlacesPosterior:
             mean[at[:, None], on] = centre.to(mean.dtype)
             factor[at[:, None, None], on[:, None], on] = torch.linalg.cholesky_ex(covariance)[0].to(mean.dtype)
         return mean, factor
+
+    def seen_from(self):
+        """The known sites, seen from the places (`Seen`)."""
+        own = len(self.guide.generative.own.on)
+        return Seen(self.known.data, self.places, self.near, self.known.spatial.latents() if own else None)
 
     def draws(self, n_draws, generator):
         """Joint draws of the latents at all places, ndarray (n_draws, m, L)."""

@@ -10,7 +10,7 @@ __all__ = ['cubature_points', 'mirrored_weights', 'balanced_signs', 'variance_pa
 import numpy as np
 import torch
 
-from .alone import OwnPosterior
+from .alone import AlonePosterior
 from .censoring import draw_readings, truncated_moments
 from .decoder import decode_signal, microscale_draw
 from .likelihoods import observation_distribution, robust_weight
@@ -91,10 +91,10 @@ class Posterior:
             return balanced_signs(2 * n_weight_pairs, len(points) // 2, n_variables, generator).to(device)[:, :, None]
         if n_microscale:
             self.signs = signs()
-        self.own_signs, self.own = None, None
-        if len(guide.generative.own.on):
-            self.own_signs = signs()
-            self.own = OwnPosterior(guide, data, torch.cat([spatial.moments(rows)[0] for rows in self.batches()]), getattr(spatial, "alone", None))
+        self.own_signs, self.alone = signs(), None
+        if len(guide.generative.own.on) or guide.generative.kriging.on:
+            seen = spatial.seen_from()
+            self.alone = AlonePosterior(guide, seen.sites, seen.places, seen.near, data.observed.any(1), seen.latents, seen.own)
 
     def batches(self):
         """Row numbers of all sites, in batches."""
@@ -104,18 +104,19 @@ class Posterior:
         """Mean (b, L) and lower Cholesky factor (b, L, L) of the covariance of the spatial latents at a batch of sites."""
         return self.spatial.moments(rows)
 
-    def signal(self, rows, weights, spatial, standard=None):
-        """Signals (..., b, q) at a batch of sites from decoder weights, spatial latents (..., b, L), and standard normal numbers for the own fields, drawn if
-        not given."""
+    def signal(self, rows, weights, latents, spatial, standard=None):
+        """Signals (..., b, q) at a batch of sites from decoder weights, mean latents (b, L), latents (..., b, L), and standard normal numbers for the own
+        fields, drawn if not given."""
         shared = decode_signal(weights, spatial)
-        if self.own is None:
+        if self.alone is None:
             return shared
-        return self.own.signal(rows, shared, torch.randn_like(shared) if standard is None else standard)
+        return self.alone.signal(rows, latents, shared, torch.randn_like(shared) if standard is None else standard)
 
     @torch.no_grad()
     def grid(self, rows):
         """Signal and denoised composition on the grid of decoders and latents, each a float64 array (A, B, b, q)."""
-        signal = self.signal(rows, self.weights, _spread(*self.moments(rows), self.spatial_points), self.own_signs)
+        centre, root = self.moments(rows)
+        signal = self.signal(rows, self.weights, centre, _spread(centre, root, self.spatial_points), self.own_signs)
         common = microscale_draw(self.guide.generative, self.data, rows, self.weights, signal, self.microscale_points, share=True)
         denoised = _spread_geology(self, rows, signal, common) if self.guide.generative.n_microscale else common
         return signal.double().cpu().numpy(), denoised.double().cpu().numpy()
@@ -197,11 +198,14 @@ def joint_draws(posterior, n_draws, seed):
     """
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    draw_own = None if posterior.own is None else posterior.own.maps(np.random.default_rng([seed, 1]))
+    draw_alone = None
+    if posterior.alone is not None:
+        latents = torch.cat([posterior.moments(rows)[0] for rows in posterior.batches()])
+        draw_alone = posterior.alone.maps(latents, np.random.default_rng([seed, 1]))
     for spatial in _spatial_draws(posterior, n_draws, generator):
         weights = posterior.guide.sample_weights()
         signal = torch.cat([decode_signal(weights, spatial[rows]) for rows in posterior.batches()])
-        yield weights, spatial, signal if draw_own is None else signal + draw_own(signal)
+        yield weights, spatial, signal if draw_alone is None else signal + draw_alone(signal)
 
 # %% ../../nbs/model/45_grids.ipynb #febda08e
 def draw_layers(posterior, rows, weights, signal):
@@ -279,5 +283,5 @@ def draw_sites(posterior, n_draws, seed=0):
     for rows in posterior.batches():
         centre, root = posterior.moments(rows)
         spatial = _spread(centre, root, torch.randn((n_draws, *centre.shape), device=rows.device))
-        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, spatial))
+        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, centre, spatial))
         yield tuple(layer.double().cpu().numpy() for layer in layers)

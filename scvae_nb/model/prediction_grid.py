@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from .decoder import decode_signal
 from .elsewhere import check_same_crs, known_sites, posterior_at
 from .grids import variance_parts
 from .prediction import check_predicts, places_as_survey
@@ -182,7 +181,7 @@ def _signal(posterior, rows, transform, scaler, statistic):
     """Signal and its standard deviation at a batch of places, original units, (b, p, 2): the part of `summarise_batch` that a raster holds."""
     centre, root = posterior.moments(rows)
     spatial = centre + torch.einsum("...ij,...j->...i", root, posterior.spatial_points)
-    grid = scaler.inverse(decode_signal(posterior.weights, spatial).double().cpu().numpy())
+    grid = scaler.inverse(posterior.signal(rows, posterior.weights, centre, spatial, posterior.own_signs).double().cpu().numpy())
     location = grid.mean((0, 1))
     latent, epistemic = variance_parts(transform.jacobian_product(location, grid - location))
     estimate = transform.inverse(location) if statistic == "median" else transform.inverse(grid).mean((0, 1))
