@@ -90,7 +90,7 @@ _AT_ONCE = {"cpu": 128, "cuda": 2048}  # sites whose neighbourhoods are held at 
 @dataclass
 class Seen:
     """From where a set of places is seen: `sites` (SiteData, n) with values, `places` (m, 2), `near` (m, k), the sites near each place; means of the spatial
-    `latents` at the sites, (n, L); and of the `own` fields at the places, (m, q), where they are known from all sites at once, else None."""
+    `latents` at the sites, (n, L); and of the `own` fields there, (n, q), where they are known from all sites at once, else None."""
 
     sites: object
     places: torch.Tensor
