@@ -70,7 +70,7 @@ class AlonePosterior:
         if kriging.on and bool(empty.any()):
             at = rows[empty]
             kriged, variance = krige_elements(kriging, self.readings, self.sites.observed, self.sites.places, self.near[at].long(), self.places[at])
-            weight, (latents, root) = kriging.joint_weight(variance), (part[empty] for part in moments)
+            weight, (latents, root) = kriging.weight, (part[empty] for part in moments)
             slope = vmap(jacrev(lambda latent: decode_signal(self.weights, latent[None])[0]))(latents)
             spread = ((slope @ root).square().sum(-1) + own_variance[empty]).clamp(min=1e-8).sqrt()
             shift[empty], factor[empty] = (1 - weight) * (kriged - joint[empty]), weight + (1 - weight) * variance.sqrt() / spread
@@ -114,14 +114,13 @@ class AlonePosterior:
 # %% ../../nbs/model/44_alone.ipynb #7c8ebcdf
 _JUDGED = 600  # samples that are left out
 _SAMPLES_OF_ALL = 50.0  # that the weight common to all elements counts for
-_LEFT_OUT = (16, 1)  # samples that are left out: with fifteen neighbours, and alone
+_CAUTION = 0.5  # part of the weight of least squares that the joint model gets
 
 
 @torch.no_grad()
-def left_out(guide, data, spatial, rows, count=1):
-    """Predictions of samples at a batch of rows without them and their nearest neighbours, `count` in all, by the joint model and by kriging of each element,
-    and the variance of the latter, each (b, q)."""
-    generative, weights, near = guide.generative, guide.mean_weights(), data.neighbours[rows].long()[:, count:]
+def left_out(guide, data, spatial, rows):
+    """Predictions of samples at a batch of rows from their neighbours alone, by the joint model and by kriging of each element, each (b, q)."""
+    generative, weights, near = guide.generative, guide.mean_weights(), data.neighbours[rows].long()[:, 1:]
     on, latents = spatial.on, spatial.right.new_zeros(len(rows), generative.n_spatial)
     ranges = guide.prior.log_range.detach()[on].exp().to(spatial.known.dtype)
     for at in torch.arange(len(rows), device=rows.device).split(128):
@@ -129,9 +128,8 @@ def left_out(guide, data, spatial, rows, count=1):
         latents[at[:, None], on] = centre.to(latents.dtype)
     known = spatial.latents() if len(generative.own.on) else None
     alone = AlonePosterior(guide, data, data.places[rows], near, torch.ones_like(rows, dtype=torch.bool), known)
-    everyone = torch.arange(len(rows), device=rows.device)
-    kriged, variance = krige_elements(generative.kriging, alone.readings, data.observed, data.places, near, data.places[rows])
-    return decode_signal(weights, latents) + alone.moments(everyone)[0], kriged, variance
+    kriged, _ = krige_elements(generative.kriging, alone.readings, data.observed, data.places, near, data.places[rows])
+    return decode_signal(weights, latents) + alone.moments(torch.arange(len(rows), device=rows.device))[0], kriged
 
 
 def stacking_weights(values, observed, joint, kriged):
@@ -164,7 +162,4 @@ def learn_stacking(guide, data, spatial, seed=0):
     learn_kriging(kriging, readings, data.observed, data.places, predecessors, generator)
     informed = np.flatnonzero(data.observed.any(1).cpu().numpy())
     rows = torch.as_tensor(generator.choice(informed, min(_JUDGED, len(informed)), replace=False), device=readings.device)
-    for place, count in enumerate(_LEFT_OUT):
-        joint, kriged, variance = left_out(guide, data, spatial, rows, min(count, data.neighbours.shape[1] // 2))
-        kriging.weight[place] = stacking_weights(readings[rows], data.observed[rows], joint, kriged)
-        kriging.share[place] = (1 - variance / kriging.variance).mean(0)
+    kriging.weight.copy_(_CAUTION * stacking_weights(readings[rows], data.observed[rows], *left_out(guide, data, spatial, rows)))

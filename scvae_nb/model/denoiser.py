@@ -168,10 +168,7 @@ def infer(guide, data, settings, refined):
         teach_encoder(guide, data, torch.randn(4096, guide.generative.n_spatial, device=data.values.device) if draws is None else draws)
         learn_stacking(guide, data, refined_posterior(guide, data), settings.seed)
         return history, finished
-    history, finished = train_amortised(guide, data, hidden, settings)
-    if guide.prior.tells_microscale:
-        learn_stacking(guide, data, amortised_posterior(guide, data, taught=False), settings.seed)
-    return history, finished
+    return train_amortised(guide, data, hidden, settings)
 
 # %% ../../nbs/model/60_denoiser.ipynb #36e0dbe1
 class Fitting:

@@ -32,23 +32,14 @@ class ElementKriging(nn.Module):
         n_elements : int
         """
         super().__init__()
-        for name, value in (("variance", 1.0), ("nugget", 1.0), ("mean", 0.0), ("mean_variance", 0.0)):
+        for name, value in (("variance", 1.0), ("nugget", 1.0), ("mean", 0.0), ("mean_variance", 0.0), ("weight", 1.0)):
             self.register_buffer(name, torch.full((n_elements,), value))
-        # weights of the joint model far from samples and near them, and what share of its variance kriging knew there
-        self.register_buffer("weight", torch.ones(2, n_elements))
-        self.register_buffer("share", torch.tensor([[0.0], [1.0]]).repeat(1, n_elements))
         self.register_buffer("range_number", torch.zeros(n_elements, dtype=torch.int64))
 
     @property
     def on(self):
         """Whether any element is predicted by kriging too."""
         return bool((self.weight < 1).any())
-
-    def joint_weight(self, variance):
-        """Weight of the joint model (b, q) where the kriging variance is (b, q)."""
-        share = 1 - variance / self.variance
-        nearness = ((share - self.share[0]) / (self.share[1] - self.share[0]).clamp(min=1e-3)).clamp(0, 1)
-        return self.weight[0] + nearness * (self.weight[1] - self.weight[0])
 
 # %% ../../nbs/model/23_element_kriging.ipynb #0ced0d78
 def _predicted(values, missing, range_number, nugget, places, rows, before):
