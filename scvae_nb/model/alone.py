@@ -8,7 +8,6 @@ __all__ = ['AlonePosterior', 'left_out', 'stacking_weights', 'learn_stacking']
 # %% ../../nbs/model/44_alone.ipynb #7be378c6
 import numpy as np
 import torch
-from torch.func import jacrev, vmap
 
 from .cokriging import FINE, cokrige, site_order
 from .decoder import decode_signal
@@ -62,40 +61,32 @@ class AlonePosterior:
             mean = self.known[rows] if self.places is self.sites.places else elsewhere
         return mean, variance, weights
 
-    def stacked(self, rows, joint, moments, own_variance):
-        """What to add to signals of the joint model with mean `joint` (b, q) at a batch of places, and the factor of their departures from it, given mean
-        and root of the latents there: 0 and 1 where anything was reported."""
-        kriging, empty = self.guide.generative.kriging, ~self.informed[rows]
-        shift, factor = torch.zeros_like(joint), torch.ones_like(joint)
+    def stacked(self, rows, joint):
+        """What to add to signals of the joint model with mean `joint` (b, q) at a batch of places: 0 where anything was reported."""
+        kriging, shift, empty = self.guide.generative.kriging, torch.zeros_like(joint), ~self.informed[rows]
         if kriging.on and bool(empty.any()):
             at = rows[empty]
-            kriged, variance = krige_elements(kriging, self.readings, self.sites.observed, self.sites.places, self.near[at].long(), self.places[at])
-            weight, (latents, root) = kriging.weight, (part[empty] for part in moments)
-            slope = vmap(jacrev(lambda latent: decode_signal(self.weights, latent[None])[0]))(latents)
-            spread = ((slope @ root).square().sum(-1) + own_variance[empty]).clamp(min=1e-8).sqrt()
-            shift[empty], factor[empty] = (1 - weight) * (kriged - joint[empty]), weight + (1 - weight) * variance.sqrt() / spread
-        return shift, factor
+            kriged, _ = krige_elements(kriging, self.readings, self.sites.observed, self.sites.places, self.near[at].long(), self.places[at])
+            shift[empty] = (1 - kriging.weight) * (kriged - joint[empty])
+        return shift
 
-    def signal(self, rows, moments, shared, standard):
-        """Shared signals (..., b, q) at a batch of places with what elements do alone; `moments` are mean (b, L) and root (b, L, L) of the latents there,
-        `standard` normal numbers that spread the own fields."""
+    def signal(self, rows, latents, shared, standard):
+        """Shared signals (..., b, q) at a batch of places with what elements do alone; `latents` (b, L) are the mean ones there, `standard` normal numbers
+        that spread the own fields."""
         mean, variance, weights = self.moments(rows)
         answer = (weights[..., 0] * self.sites.observed[self.near[rows, 0].long()]).clamp(max=1.0) * self.informed[rows][:, None]
-        centre = decode_signal(self.weights, moments[0])
-        shift, factor = self.stacked(rows, centre + mean, moments, variance)
-        return centre + mean + shift + factor * ((1 - answer) * (shared - centre) + variance.sqrt() * standard)
+        centre = decode_signal(self.weights, latents)
+        return shared + mean - answer * (shared - centre) + variance.sqrt() * standard + self.stacked(rows, centre + mean)
 
-    def maps(self, latents, roots, generator):
-        """A function from a draw of the shared signal at all places, (m, q), to a joint draw of the signal there, (m, q); mean and root of the latents are
-        (m, L) and (m, L, L)."""
+    def maps(self, latents, generator):
+        """A function from a draw of the shared signal at all places, (m, q), to a joint draw of the signal there, (m, q), given mean latents (m, L)."""
         own, sites = self.guide.generative.own, self.sites
         batches = torch.arange(len(self.places), device=latents.device).split(1024)
-        mean, variance, weights = (torch.cat(part) for part in zip(*map(self.moments, batches), strict=True))
+        mean, _, weights = (torch.cat(part) for part in zip(*map(self.moments, batches), strict=True))
         centre = torch.cat([decode_signal(self.weights, latents[rows]) for rows in batches])
-        stacked = [self.stacked(rows, centre[rows] + mean[rows], (latents[rows], roots[rows]), variance[rows]) for rows in batches]
-        shift, factor = (torch.cat(part) for part in zip(*stacked, strict=True))
+        mean = mean + torch.cat([self.stacked(rows, centre[rows] + mean[rows]) for rows in batches])
         if not len(own.on):
-            return lambda shared: centre + shift + factor * (shared - centre)
+            return lambda shared: shared + mean
         same = self.places is sites.places
         everywhere = (sites.places if same else torch.cat([sites.places, self.places])).double().cpu().numpy()
         factors = own_factors(own, everywhere, self.guide.prior.smoothness, site_order(everywhere, fine=len(everywhere) <= FINE))
@@ -107,14 +98,12 @@ class AlonePosterior:
             prior[:, on] = tensor(factors.colour(generator.standard_normal((len(on), len(everywhere), 1)))[..., 0])
             told = prior[:len(sites)] + self.nugget.sqrt() * tensor(generator.standard_normal((len(sites), shared.shape[1])))
             told = (told + (shared - centre if same else 0.0)) * sites.observed
-            departure = shared - centre + prior[-len(shared):] - torch.einsum("nqk,nkq->nq", weights, told[near])
-            return centre + mean + shift + factor * departure
+            return shared + mean + prior[-len(shared):] - torch.einsum("nqk,nkq->nq", weights, told[near])
         return draw
 
 # %% ../../nbs/model/44_alone.ipynb #7c8ebcdf
 _JUDGED = 600  # samples that are left out
 _SAMPLES_OF_ALL = 50.0  # that the weight common to all elements counts for
-_CAUTION = 0.5  # part of the weight of least squares that the joint model gets
 
 
 @torch.no_grad()
@@ -162,4 +151,4 @@ def learn_stacking(guide, data, spatial, seed=0):
     learn_kriging(kriging, readings, data.observed, data.places, predecessors, generator)
     informed = np.flatnonzero(data.observed.any(1).cpu().numpy())
     rows = torch.as_tensor(generator.choice(informed, min(_JUDGED, len(informed)), replace=False), device=readings.device)
-    kriging.weight.copy_(_CAUTION * stacking_weights(readings[rows], data.observed[rows], *left_out(guide, data, spatial, rows)))
+    kriging.weight.copy_(stacking_weights(readings[rows], data.observed[rows], *left_out(guide, data, spatial, rows)))

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .alone import learn_stacking
 from .amortised import amortised_posterior, teach_encoder, train_amortised
-from .decoder import GenerativeModel
+from .decoder import GenerativeModel, decode_signal
 from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, check_same_crs, is_within_reach, model_scale, posterior_at
 from .em import refine
 from .field_posterior import refined_posterior
@@ -45,6 +45,7 @@ from ..survey.transforms import RobustScaler, make_transform, transform_from_dic
 
 # %% ../../nbs/model/60_denoiser.ipynb #02ca8874
 INFERENCES = ("refined", "amortised")
+_SIGNAL_DRAWS = 4096  # of latents, from which the variance of the shared signal is found
 _LEAST_SAMPLES = 10  # below this there is nothing to learn neighbours, ranges or factors from
 _TRAINING_STEPS = 480  # gradient steps of amortised inference that max_epochs=None allows for
 _BATCH = {"cpu": 256, "cuda": 8192}  # sites per gradient step: on a GPU a step takes as long for 256
@@ -242,6 +243,22 @@ class Learnt:
         return pd.Series(scale, index=self.transform_.coordinates_names, name="noise_scale")
 
     @property
+    def own_share_(self):
+        """Share of the signal's variance that each variable has to itself, in its own field; Series (q,), 0 where it has none."""
+        check_fitted(self)
+        guide, own = self.guide_, self.guide_.generative.own.variance.detach().cpu().double()
+        with isolated(self.random_state, next(guide.parameters()).device), torch.no_grad():
+            latents = torch.randn(_SIGNAL_DRAWS, guide.generative.n_spatial, device=next(guide.parameters()).device)
+            shared = decode_signal(guide.mean_weights(), latents).var(0).cpu().double()
+        return pd.Series((own / (own + shared)).numpy(), index=self.transform_.coordinates_names, name="own_share")
+
+    @property
+    def joint_weight_(self):
+        """Weight of the joint model beside kriging of each variable where nobody sampled; Series (q,), 1 where there is no kriging."""
+        check_fitted(self)
+        return pd.Series(self.guide_.generative.kriging.weight.cpu().double().numpy(), index=self.transform_.coordinates_names, name="joint_weight")
+
+    @property
     def degrees_of_freedom_(self):
         """Degrees of freedom of the Student-t error; None for "normal"."""
         check_fitted(self)
@@ -259,6 +276,7 @@ class Learnt:
         ranges = self.ranges_
         return dict(settings=self.get_params(), inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
                     ranges=None if ranges is None else ranges.tolist(), smoothness=self.smoothness_, noise_scale=self.noise_scale_.to_dict(),
+                    own_share=self.own_share_.to_dict(), joint_weight=self.joint_weight_.to_dict(),
                     degrees_of_freedom=self.degrees_of_freedom_, n_epochs=self.n_epochs_, converged=self.converged_,
                     spatial_latent_strength=_strength(self, "linear"), microscale_latent_strength=_strength(self, "microscale"),
                     python=platform.python_version(), versions=versions)

@@ -179,7 +179,8 @@ class PlacesPosterior:
     def seen_from(self):
         """The known sites, seen from the places (`Seen`)."""
         own = len(self.guide.generative.own.on)
-        return Seen(self.known.data, self.places, self.near, self.known.spatial.latents() if own else None, self.known.spatial.alone)
+        near = self.near[:, :DENOISE_NEIGHBOURS - 1]  # as many as a site without values has beside itself
+        return Seen(self.known.data, self.places, near, self.known.spatial.latents() if own else None, self.known.spatial.alone)
 
     def draws(self, n_draws, generator):
         """Joint draws of the latents at all places, ndarray (n_draws, m, L)."""

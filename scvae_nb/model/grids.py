@@ -104,19 +104,19 @@ class Posterior:
         """Mean (b, L) and lower Cholesky factor (b, L, L) of the covariance of the spatial latents at a batch of sites."""
         return self.spatial.moments(rows)
 
-    def signal(self, rows, weights, moments, spatial, standard=None):
-        """Signals (..., b, q) at a batch of sites from decoder weights, mean (b, L) and root (b, L, L) of the latents, latents (..., b, L), and standard normal
-        numbers for the own fields, drawn if not given."""
+    def signal(self, rows, weights, latents, spatial, standard=None):
+        """Signals (..., b, q) at a batch of sites from decoder weights, mean latents (b, L), latents (..., b, L), and standard normal numbers for the own
+        fields, drawn if not given."""
         shared = decode_signal(weights, spatial)
         if self.alone is None:
             return shared
-        return self.alone.signal(rows, moments, shared, torch.randn_like(shared) if standard is None else standard)
+        return self.alone.signal(rows, latents, shared, torch.randn_like(shared) if standard is None else standard)
 
     @torch.no_grad()
     def grid(self, rows):
         """Signal and denoised composition on the grid of decoders and latents, each a float64 array (A, B, b, q)."""
-        moments = self.moments(rows)
-        signal = self.signal(rows, self.weights, moments, _spread(*moments, self.spatial_points), self.own_signs)
+        centre, root = self.moments(rows)
+        signal = self.signal(rows, self.weights, centre, _spread(centre, root, self.spatial_points), self.own_signs)
         common = microscale_draw(self.guide.generative, self.data, rows, self.weights, signal, self.microscale_points, share=True)
         denoised = _spread_geology(self, rows, signal, common) if self.guide.generative.n_microscale else common
         return signal.double().cpu().numpy(), denoised.double().cpu().numpy()
@@ -200,8 +200,8 @@ def joint_draws(posterior, n_draws, seed):
     generator = np.random.default_rng(seed)
     draw_alone = None
     if posterior.alone is not None:
-        moments = (torch.cat(part) for part in zip(*map(posterior.moments, posterior.batches()), strict=True))
-        draw_alone = posterior.alone.maps(*moments, np.random.default_rng([seed, 1]))
+        latents = torch.cat([posterior.moments(rows)[0] for rows in posterior.batches()])
+        draw_alone = posterior.alone.maps(latents, np.random.default_rng([seed, 1]))
     for spatial in _spatial_draws(posterior, n_draws, generator):
         weights = posterior.guide.sample_weights()
         signal = torch.cat([decode_signal(weights, spatial[rows]) for rows in posterior.batches()])
@@ -283,5 +283,5 @@ def draw_sites(posterior, n_draws, seed=0):
     for rows in posterior.batches():
         centre, root = posterior.moments(rows)
         spatial = _spread(centre, root, torch.randn((n_draws, *centre.shape), device=rows.device))
-        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, (centre, root), spatial))
+        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, centre, spatial))
         yield tuple(layer.double().cpu().numpy() for layer in layers)
