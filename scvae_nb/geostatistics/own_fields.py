@@ -7,6 +7,7 @@ __all__ = ['SiteNoise', 'OwnFields', 'LayeredPosterior', 'layered_posterior']
 
 # %% ../../nbs/geostatistics/27_own_fields.ipynb #af2193c1
 from dataclasses import dataclass, field
+from typing import Optional
 
 import numpy as np
 
@@ -19,8 +20,8 @@ class SiteNoise:
     in common, or None."""
 
     precision: np.ndarray
-    loadings: object = None
-    inverse: object = field(init=False, default=None)
+    loadings: Optional[np.ndarray] = None
+    inverse: Optional[np.ndarray] = field(init=False, default=None)
 
     def __post_init__(self):
         if self.loadings is not None:
@@ -57,7 +58,7 @@ class OwnFields:
             Standard deviations of the fields.
         """
         self.deviations = np.asarray(deviations, dtype=float)
-        groups = {}
+        groups: dict = {}
         for element, factor in enumerate(factors):
             groups.setdefault(id(factor), (factor, []))[1].append(element)
         self.groups = [(factor, np.array(elements)) for factor, elements in groups.values()]

@@ -144,6 +144,18 @@ def _training_sentence(model) -> str:
             f"and fit again with more {unit}s (max_epochs).")
 
 
+def _own_sentence(model, result) -> str:
+    """How much of the signal elements have to themselves."""
+    if model.inference_ != "refined":
+        return ""
+    own = model.own_share_
+    own = own.rename(index=short_names(result.survey))[(own > 0).to_numpy()].sort_values(ascending=False)
+    if own.empty:
+        return "No element needed a field of its own: what is spatially continuous is shared."
+    which = f"{_listing(own.index)} has a field of its own" if len(own) == 1 else f"{len(own)} elements have a field of their own ({_listing(own.index)})"
+    return f"{which}, beside what elements share: {_span(own, _percent)} of the signal."
+
+
 def _method_words(model) -> str:
     """How the model was learnt, in a phrase."""
     if model.inference_ == "refined":
@@ -165,7 +177,8 @@ def summary_sentences(model, result, scores: Evaluation) -> list[str]:
     """The findings in plain language, computed from the results; each a sentence of the report's summary."""
     scores = _shortly_named(scores, result.survey)
     log, table = scores.layers.log, scores.uncertainty
-    lines = [*_noise_sentences(table, log), _duplicate_sentence(model, result), _nugget_sentence(scores), _closure_sentence(scores),
+    lines = [*_noise_sentences(table, log), _duplicate_sentence(model, result), _nugget_sentence(scores), _own_sentence(model, result),
+             _closure_sentence(scores),
              _sureness_sentence(table, log), _change_sentence(scores, log)]
     lines += [_training_sentence(model)] if model.converged_ else []  # otherwise it stands above the summary
     return [line for line in lines if line]
@@ -768,7 +781,8 @@ def _write_tables(model, result, scores: Evaluation, folder: Path) -> None:
     """The numbers behind the report, in full precision."""
     tables = {"variograms": scores.variograms, "distribution": scores.distribution, "changes": scores.changes,
               "uncertainty": scores.uncertainty.join(scores.closure), "survey": result.survey.describe(),
-              "training": result.history, "closure": scores.books, "measurement": model.measurement_.rename_axis("variable")}
+              "training": result.history, "closure": scores.books, "measurement": model.measurement_.rename_axis("variable"),
+              "own_fields": pd.concat([model.own_share_, model.joint_weight_], axis=1).rename_axis("variable")}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=name not in ("changes", "training"))
 
