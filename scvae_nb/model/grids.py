@@ -46,6 +46,9 @@ def balanced_signs(n_decoders, n_points, n_variables, generator):
     """Signs (n_decoders, 2 * n_points, n_variables) that spread mirrored points: mean 0 and mean square 1 over the points, the same at a point and
     at its mirror image, so that they do not correlate with the points."""
     half = n_points // 2
+    if not half:  # a single point: nothing to balance it with but the other decoders
+        order = torch.rand(n_decoders, n_variables, generator=generator).argsort(0)
+        return torch.where(order % 2 == 0, 1.0, -1.0)[:, None].repeat(1, 2, 1)
     column = torch.cat([torch.ones(half), -torch.ones(half), torch.zeros(n_points % 2)]) * (n_points / (2 * half)) ** 0.5
     order = torch.rand(n_decoders, n_variables, n_points, generator=generator).argsort(-1)
     signs = column[order].transpose(1, 2)
@@ -91,8 +94,9 @@ class Posterior:
             return balanced_signs(2 * n_weight_pairs, len(points) // 2, n_variables, generator).to(device)[:, :, None]
         if n_microscale:
             self.signs = signs()
-        self.own_signs, self.alone = signs(), None
+        self.own_signs, self.alone = None, None
         if len(guide.generative.own.on) or guide.generative.kriging.on:
+            self.own_signs = signs()
             seen = spatial.seen_from()
             self.alone = AlonePosterior(guide, seen.sites, seen.places, seen.near, data.observed.any(1), seen.latents, seen.own)
 
