@@ -63,9 +63,6 @@ class OwnFields:
             groups.setdefault(id(factor), (factor, []))[1].append(element)
         self.groups = [(factor, np.array(elements)) for factor, elements in groups.values()]
 
-    def __len__(self):
-        return len(self.deviations)
-
     def colour(self, white):
         """Fields (n, q, k) from white noise (q, n, k)."""
         fields = np.empty((white.shape[1], white.shape[0], white.shape[2]))
@@ -119,9 +116,9 @@ class _Mixing:
 # %% ../../nbs/geostatistics/27_own_fields.ipynb #4ff47adf
 @dataclass
 class LayeredPosterior:
-    """Made by `layered_posterior`: means of the `shared` fields (n, L), of the `own` fields (n, q) and of the `means` of the elements (q,); `white` (N, 1 + d),
-    to start the next solve from; `n_steps`; with draws also `shared_draws` (d, n, L), `own_draws` (d, n, q), which hold the drawn means, `variance` (L,) and
-    `own_variance` (q,), the variances that the draws would prefer to 1 and to what was given."""
+    """Made by `layered_posterior`: means of the `shared` fields (n, L), of the `own` fields (n, q) and of the `means` of the elements (q,); `white`
+    (N, 1 + d), to start the next solve from; `n_steps`; with draws also `shared_draws` (d, n, L), `own_draws` (d, n, q), which hold the drawn means, and
+    `variance` (L,), the variances that the draws would prefer to 1."""
 
     shared: np.ndarray
     own: np.ndarray
@@ -131,21 +128,16 @@ class LayeredPosterior:
     shared_draws: np.ndarray
     own_draws: np.ndarray
     variance: np.ndarray
-    own_variance: np.ndarray
 
 
 def _gathered(mixing, white, n_steps):
     "What `layered_posterior` returns, from white noise (N, 1 + d)."
     shared, alone = mixing.layers(white)
-    of_shared, of_own, means = mixing.split(white)
+    of_shared, _, means = mixing.split(white)
     means = mixing.mean_deviation * means[:, 0]
-    own_variance = np.ones(mixing.q)
-    drawn = white.shape[1] > 1
-    if drawn:
-        own_variance[mixing.elements] = (of_own[..., 1:]**2).mean(axis=(1, 2))
-    variance = (of_shared[..., 1:]**2).mean(axis=(1, 2)) if drawn else np.full(len(of_shared), np.nan)
+    variance = (of_shared[..., 1:]**2).mean(axis=(1, 2)) if white.shape[1] > 1 else np.full(len(of_shared), np.nan)
     return LayeredPosterior(shared[..., 0], alone[..., 0] - means, means, white, n_steps, shared[..., 1:].transpose(2, 0, 1),
-                            alone[..., 1:].transpose(2, 0, 1), variance, own_variance)
+                            alone[..., 1:].transpose(2, 0, 1), variance)
 
 # %% ../../nbs/geostatistics/27_own_fields.ipynb #38f34a49
 def layered_posterior(factors, slope, target, noise, own=None, elements=(), mean_deviation=0.0, n_draws=0, generator=None, start=None, tolerance=1e-6,

@@ -55,10 +55,11 @@ class AlonePosterior:
         """Mean and variance of the own fields at a batch of places, each (b, q), and the weights of the residuals near by (b, q, k)."""
         own, smoothness, near, at = self.guide.generative.own, self.guide.prior.smoothness, self.near[rows].long(), self.places[rows]
         mean, variance, weights = krige_own(own, self.residual, self.sites.observed, self.nugget, self.sites.places, near, at, smoothness)
-        if self.known is not None:  # the posterior mean elsewhere follows from that at the sites, without the data
+        if self.known is not None and self.places is self.sites.places:
+            mean = self.known[rows]
+        elif self.known is not None:  # the posterior mean elsewhere follows from that at the sites, without the data
             everyone, exactly = torch.ones_like(self.known), torch.full_like(self.nugget, _EXACT)
-            elsewhere, _, _ = krige_own(own, self.known, everyone, exactly, self.sites.places, near, at, smoothness)
-            mean = self.known[rows] if self.places is self.sites.places else elsewhere
+            mean, _, _ = krige_own(own, self.known, everyone, exactly, self.sites.places, near, at, smoothness)
         return mean, variance, weights
 
     def stacked(self, rows, joint):

@@ -537,7 +537,8 @@ _OWN_ROUNDS = 0.5  # of the rounds before
 
 
 def own_rounds(problem, state):
-    """Rounds with own fields after the shared latents have settled; yields the state and a row of the log after each. None if no element needs an own field."""
+    """Rounds with own fields after the shared latents have settled; yields the state and a row of the log after each; ends when no element
+    has an own field."""
     started, last = time.perf_counter(), problem.n_rounds
     n_rounds = math.ceil(_OWN_ROUNDS * last)
     for number in range(last - n_rounds, last):
@@ -554,7 +555,7 @@ def add_own_fields(guide, data, hidden, settings, result):
     """The `Refinement` after rounds with own fields, if whole samples that are masked are predicted better than before; else as it was."""
     training, kept = data.without(hidden), copy_state(guide)
     samples = cells_and_samples(training, np.random.default_rng(settings.seed))[1]
-    problem, before = set_up(guide, data, hidden, settings), None
+    problem = set_up(guide, data, hidden, settings)
     log, last, trouble = list(result.log), None, ""
     try:
         before = masked_errors(guide, training, samples)

@@ -96,7 +96,7 @@ def _candidates(own, element, total):
     shares = np.unique(np.clip(variance / float(total) * np.array([0.6, 1.0, 1.6]), 0.005, 0.95))
     return [(int(np.clip(number + step, 0, len(RANGES) - 1)), float(share)) for step in (-1, 0, 1) for share in shares]
 
-
+# %% ../../nbs/model/21_own_fields.ipynb #ownupd01
 @torch.no_grad()
 def update_own(own, residual, observed, total, places, predecessors, smoothness, generator):
     """Move variance and range of every own field to the likeliest candidate, or switch it off, given residuals from the shared signal.
