@@ -24,14 +24,14 @@ from .held_out import hidden_folds
 from .objectives import OBJECTIVES, TOLERANCE, objective_steps, summarise_steps
 from .studies import (NumberedSampler, best_trial, count_trials, describe_storage, give_up_lost, open_storage, open_study, study_identity,
                                          trial_excess, trials_table, try_again, worker_mark)
-from ..model.denoiser import SCVAE, as_survey, check_parameters, default_latents
+from ..model.denoiser import SCVAE, as_survey, check_parameters, default_latents, is_refined
 from ..survey.errors import SurveyError, SurveyWarning
 
 # %% ../../nbs/evaluation/75_tuning.ipynb #e1c1804f
 def _latent_ranges(model, survey):
     "Most spatial and micro-scale latents that make sense for a survey, at least as many as the default."
     count = survey.n_elements - (model.transform == "ilr")
-    n_spatial, n_microscale = default_latents(count)
+    n_spatial, n_microscale = default_latents(count, is_refined(model))
     return max(n_spatial, min(12, count)), n_microscale
 
 
@@ -82,7 +82,8 @@ def _checked_search(model, survey, search):
 
 def _starting_point(model, survey, search):
     "The parameters of the model as it was given, moved into the ranges that are searched."
-    usual = dict(zip(("n_spatial", "n_microscale"), default_latents(survey.n_elements - (model.transform == "ilr")), strict=True))
+    count = survey.n_elements - (model.transform == "ilr")
+    usual = dict(zip(("n_spatial", "n_microscale"), default_latents(count, is_refined(model)), strict=True))
     start = {}
     for name, distribution in search.items():
         value = model.get_params()[name]

@@ -36,7 +36,7 @@ def _mixture_log_density(posterior, rows, weights, values):
     centre, root = posterior.moments(rows)
     spatial = centre + torch.einsum("bij,dbj->dbi", root, torch.randn((len(weights["intercept"]), *centre.shape), device=rows.device))
     value = torch.as_tensor(values, dtype=centre.dtype, device=rows.device)
-    signal = posterior.signal(rows, weights, centre, spatial)
+    signal = posterior.signal(rows, weights, (centre, root), spatial)
     return log_mean_density(posterior.guide, posterior.data, rows, signal, value, weights).double().cpu().numpy()
 
 # %% ../../nbs/model/52_density.ipynb #80660231

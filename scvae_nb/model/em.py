@@ -408,7 +408,7 @@ def choose_latents(problem, state, stand_ins):
     return draw_latents(problem, linearised(problem, replace(state, off=off, replaced=replaced)))
 
 # %% ../../nbs/model/42_em.ipynb #own00004
-_LEAST_LEFT = 0.3  # of the variance of what an element does alone below the spacing, when an own field takes from it
+_LEAST_LEFT = 0.3  # of the variance of an element below the spacing, when an own field takes from it in one round
 
 
 @torch.no_grad()
@@ -418,10 +418,14 @@ def learn_own(problem, state):
     before, (together, alone) = own.variance.clone(), microscale_variances(guide)
     draw = state.draws[int(problem.generator.integers(len(state.draws)))]
     readings = training.values if training.readings is None else training.readings
-    update_own(own, readings - decode_signal(guide.mean_weights(), draw), training.observed, together + alone + before, training.places,
+    total = update_own(own, readings - decode_signal(guide.mean_weights(), draw), training.observed, together + alone + before, training.places,
                problem.ordered[1], guide.prior.smoothness, problem.generator)
-    # what an own field takes or gives back is its element's own variation below the spacing
-    guide.generative.log_noise.add_(0.5 * ((alone + before - own.variance) / alone).clamp(min=_LEAST_LEFT).log())
+    # what an own field takes or gives back is its element's variation below the spacing
+    left = ((total - own.variance) / (together + alone)).clamp(_LEAST_LEFT, 1 / _LEAST_LEFT)
+    left = torch.where((own.variance > 0) | (before > 0), left, torch.ones_like(left))
+    guide.generative.log_noise.add_(0.5 * left.log())
+    if guide.generative.n_microscale:
+        guide.mean["microscale"].mul_(left.sqrt()[:, None])
     if not len(own.on):
         return replace(state, alone=None, own_draws=None)
     return state if state.alone is not None else replace(state, alone=torch.zeros_like(training.values))

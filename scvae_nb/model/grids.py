@@ -109,8 +109,8 @@ class Posterior:
         return self.spatial.moments(rows)
 
     def signal(self, rows, weights, latents, spatial, standard=None):
-        """Signals (..., b, q) at a batch of sites from decoder weights, mean latents (b, L), latents (..., b, L), and standard normal numbers for the own
-        fields, drawn if not given."""
+        """Signals (..., b, q) at a batch of sites from decoder weights, `moments` of the latents there, latents (..., b, L), and standard normal numbers for
+        the own fields, drawn if not given."""
         shared = decode_signal(weights, spatial)
         if self.alone is None:
             return shared
@@ -119,8 +119,8 @@ class Posterior:
     @torch.no_grad()
     def grid(self, rows):
         """Signal and denoised composition on the grid of decoders and latents, each a float64 array (A, B, b, q)."""
-        centre, root = self.moments(rows)
-        signal = self.signal(rows, self.weights, centre, _spread(centre, root, self.spatial_points), self.own_signs)
+        latents = self.moments(rows)
+        signal = self.signal(rows, self.weights, latents, _spread(*latents, self.spatial_points), self.own_signs)
         common = microscale_draw(self.guide.generative, self.data, rows, self.weights, signal, self.microscale_points, share=True)
         denoised = _spread_geology(self, rows, signal, common) if self.guide.generative.n_microscale else common
         return signal.double().cpu().numpy(), denoised.double().cpu().numpy()
@@ -204,8 +204,7 @@ def joint_draws(posterior, n_draws, seed):
     generator = np.random.default_rng(seed)
     draw_alone = None
     if posterior.alone is not None:
-        latents = torch.cat([posterior.moments(rows)[0] for rows in posterior.batches()])
-        draw_alone = posterior.alone.maps(latents, np.random.default_rng([seed, 1]))
+        draw_alone = posterior.alone.maps(posterior.moments, np.random.default_rng([seed, 1]))
     for spatial in _spatial_draws(posterior, n_draws, generator):
         weights = posterior.guide.sample_weights()
         signal = torch.cat([decode_signal(weights, spatial[rows]) for rows in posterior.batches()])
@@ -285,7 +284,7 @@ def draw_sites(posterior, n_draws, seed=0):
     torch.manual_seed(seed)
     weights = posterior.guide.sample_weights((n_draws,))
     for rows in posterior.batches():
-        centre, root = posterior.moments(rows)
-        spatial = _spread(centre, root, torch.randn((n_draws, *centre.shape), device=rows.device))
-        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, centre, spatial))
+        latents = posterior.moments(rows)
+        spatial = _spread(*latents, torch.randn((n_draws, *latents[0].shape), device=rows.device))
+        layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, latents, spatial))
         yield tuple(layer.double().cpu().numpy() for layer in layers)

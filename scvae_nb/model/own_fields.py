@@ -75,17 +75,23 @@ _LEAST_VARIANCE = 0.005  # of an element whose total is about 1
 _LEAST_GAIN = 1.0  # in deviance, beyond what the prior costs
 
 
-def _deviance(residual, missing, total, share, range_number, places, rows, before, smoothness):
-    """Minus twice the log likelihood of the residuals (n, o) of some elements, (o,), for own fields with a share (o,) of their total variance (o,)."""
-    variance, nugget = share * total, (1 - share) * total
+def _deviance(residual, missing, share, range_number, places, rows, before, smoothness):
+    """Minus twice the log likelihood of the residuals (n, o) of some elements, up to a constant, for own fields with a share (o,) of their variance, and the
+    likeliest such variance, both (o,)."""
     log_range = torch.as_tensor(np.log(RANGES), dtype=residual.dtype, device=residual.device)[range_number]
-    noise = torch.where(missing, _NOTHING_KNOWN, nugget / variance)
+    noise = torch.where(missing, _NOTHING_KNOWN, 1 / share - 1)
     there = before >= 0
     before = before.clamp(min=0)
-    ahead, spread, _ = krige((residual / variance.sqrt())[before].transpose(1, 2), noise[before].transpose(1, 2), log_range,
+    ahead, spread, _ = krige(residual[before].transpose(1, 2), noise[before].transpose(1, 2), log_range,
                              *neighbourhood_distances(places[rows], places[before]), there.to(residual.dtype), smoothness)
-    expected, width = ahead * variance.sqrt(), spread * variance + nugget
-    return (((residual[rows] - expected) ** 2 / width + width.log()) * ~missing[rows]).sum(0)
+    width, present = share * spread + 1 - share, ~missing[rows]
+    total = _mean_square(residual[rows] - ahead, present, width)
+    return (width.log() * present).sum(0) + present.sum(0) * total.log(), total
+
+
+def _mean_square(error, present, width=1.0):
+    """Mean of squared errors (n, o) over their relative variances, (o,)."""
+    return ((error**2 / width * present).sum(0) / present.sum(0).clamp(min=1)).clamp(min=1e-6)
 
 
 def _candidates(own, element, total):
@@ -110,13 +116,18 @@ def update_own(own, residual, observed, total, places, predecessors, smoothness,
     observed : torch.Tensor, shape (n, q)
         1 where there is a value.
     total : torch.Tensor, shape (q,)
-        Variance of the residual: own field, micro-scale geology and error.
+        Variance of the residual as far as it is known before: own field, micro-scale geology and error; outliers are told by it.
     places : torch.Tensor, shape (n, 2)
         In site spacings.
     predecessors : ndarray, shape (n, m)
     smoothness : {0.5, 1.5, 2.5}
     generator : numpy.random.Generator
         Chooses the sites.
+
+    Returns
+    -------
+    torch.Tensor, shape (q,)
+        The likeliest variance of the residual beside the field that was chosen.
 
     References
     ----------
@@ -127,20 +138,24 @@ def update_own(own, residual, observed, total, places, predecessors, smoothness,
     before = torch.as_tensor(predecessors[:, :_PREDECESSORS], device=device)[rows].long()
     missing, bound = observed < 0.5, _BOUND * total.sqrt()
     residual = torch.minimum(torch.maximum(residual, -bound), bound)
+    present = ~missing[rows]
+    total = _mean_square(residual[rows], present)
     tried = [_candidates(own, element, total[element]) for element in range(len(total))]
-    best = ((residual[rows] ** 2 / total + total.log()) * ~missing[rows]).sum(0) - _LEAST_GAIN
+    best, kappa = present.sum(0) * total.log() - _LEAST_GAIN, total.clone()
     variance, number = torch.zeros_like(own.variance), own.range_number.clone()
     for turn in range(max(map(len, tried))):
         on = torch.as_tensor([element for element, pairs in enumerate(tried) if turn < len(pairs)], device=device)
         ranges, shares = zip(*(tried[element][turn] for element in on.tolist()), strict=True)
         ranges, shares = torch.as_tensor(ranges, device=device), torch.as_tensor(shares, dtype=residual.dtype, device=device)
-        found = _deviance(residual[:, on], missing[:, on], total[on], shares, ranges, places, rows, before, smoothness)
-        found = found + 2 * _PENALTY * (shares * total[on]).sqrt()
+        found, likeliest = _deviance(residual[:, on], missing[:, on], shares, ranges, places, rows, before, smoothness)
+        found = found + 2 * _PENALTY * (shares * likeliest).sqrt()
         better = found < best[on]
         at = on[better]
-        best[at], variance[at], number[at] = found[better], (shares * total[on])[better], ranges[better]
+        best[at], variance[at], number[at], kappa[at] = found[better], (shares * likeliest)[better], ranges[better], likeliest[better]
     own.variance.copy_(torch.where(variance > _LEAST_VARIANCE, variance, torch.zeros_like(variance)))
     own.range_number.copy_(number)
+    return torch.where(own.variance > 0, kappa, total)
+
 
 # %% ../../nbs/model/21_own_fields.ipynb #e2cfd09c
 NEIGHBOURS = 16  # from whose residuals an own field is kriged

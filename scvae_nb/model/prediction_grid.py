@@ -181,7 +181,7 @@ def _signal(posterior, rows, transform, scaler, statistic):
     """Signal and its standard deviation at a batch of places, original units, (b, p, 2): the part of `summarise_batch` that a raster holds."""
     centre, root = posterior.moments(rows)
     spatial = centre + torch.einsum("...ij,...j->...i", root, posterior.spatial_points)
-    grid = scaler.inverse(posterior.signal(rows, posterior.weights, centre, spatial, posterior.own_signs).double().cpu().numpy())
+    grid = scaler.inverse(posterior.signal(rows, posterior.weights, (centre, root), spatial, posterior.own_signs).double().cpu().numpy())
     location = grid.mean((0, 1))
     latent, epistemic = variance_parts(transform.jacobian_product(location, grid - location))
     estimate = transform.inverse(location) if statistic == "median" else transform.inverse(grid).mean((0, 1))
