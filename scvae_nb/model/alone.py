@@ -129,7 +129,8 @@ def left_out(guide, data, spatial, rows):
     on, signal = spatial.on, torch.zeros_like(data.values[rows])
     ranges = guide.prior.log_range.detach()[on].exp().to(spatial.known.dtype)
     for at in torch.arange(len(rows), device=rows.device).split(128):
-        centre, covariance = cokrige(data.places[rows[at]], data.places[near[at]], spatial.root[near[at]], spatial.known[near[at]], ranges, guide.prior.smoothness)
+        said = spatial.root[near[at]], spatial.known[near[at]]
+        centre, covariance = cokrige(data.places[rows[at]], data.places[near[at]], *said, ranges, guide.prior.smoothness)
         latents, root = signal.new_zeros(len(at), generative.n_spatial), signal.new_zeros(len(at), generative.n_spatial, generative.n_spatial)
         latents[:, on] = centre.to(signal.dtype)
         covariance.diagonal(dim1=-2, dim2=-1).add_(1e-6)

@@ -541,8 +541,8 @@ _OWN_ROUNDS = 0.5  # of the rounds before
 
 
 def own_rounds(problem, state):
-    """Rounds with own fields after the shared latents have settled; yields the state and a row of the log after each; ends when no element
-    has an own field."""
+    """Rounds with own fields after the shared latents have settled; yields the state, a row of the log and the scores of the hidden cells after each; ends when
+    no element has an own field."""
     started, last = time.perf_counter(), problem.n_rounds
     n_rounds = math.ceil(_OWN_ROUNDS * last)
     for number in range(last - n_rounds, last):
@@ -551,23 +551,25 @@ def own_rounds(problem, state):
             return
         state, loss = maximise(problem, state, number)
         state = draw_latents(problem, move_ranges(problem, linearised(problem, state)))
-        yield state, dict(round=number + 1 + n_rounds, loss=loss, held_out=score(problem, state).mean(), latents=int((~state.off).sum()),
-                          seconds=time.perf_counter() - started)
+        cells = score(problem, state)
+        yield state, dict(round=number + 1 + n_rounds, loss=loss, held_out=cells.mean(), latents=int((~state.off).sum()),
+                          seconds=time.perf_counter() - started), cells
 
 
 def add_own_fields(guide, data, hidden, settings, result):
-    """The `Refinement` after rounds with own fields, if whole samples that are masked are predicted better than before; else as it was."""
+    """The `Refinement` after rounds with own fields, if whole samples that are masked are predicted better than before and hidden cells not clearly worse; else
+    as it was."""
     training, kept = data.without(hidden), copy_state(guide)
     samples = cells_and_samples(training, np.random.default_rng(settings.seed))[1]
     problem = set_up(guide, data, hidden, settings)
-    log, last, trouble = list(result.log), None, ""
+    log, last, after, trouble = list(result.log), None, None, ""
     try:
-        before = masked_errors(guide, training, samples)
+        before, cells_before = masked_errors(guide, training, samples), score(problem, result.state)
         rounds = own_rounds(problem, replace(result.state, replaced=False))
-        for state, entry in tqdm(rounds, desc="own fields", unit="round", disable=not settings.progress):
-            last = state
+        for state, entry, cells in tqdm(rounds, desc="own fields", unit="round", disable=not settings.progress):
+            last, after = state, cells
             log.append(entry | dict(seconds=entry["seconds"] + result.log[-1]["seconds"]))
-        if len(guide.generative.own.on) and masked_errors(guide, training, samples).mean() < before.mean():
+        if len(guide.generative.own.on) and not clearly_worse(after, cells_before) and masked_errors(guide, training, samples).mean() < before.mean():
             return Refinement(log, last)
     except KeyboardInterrupt:
         trouble = "refinement was interrupted while own fields were added"
