@@ -8,6 +8,9 @@ The surveys are not in the repository: SCVAE_NB_DATA names their folder (default
 rival is a Gaussian process per element: exponential covariance, nugget and unknown constant mean, by maximum likelihood on a grid of ranges and nuggets,
 exact. Scores are of standardised logarithms of reported values, the mean over elements and samples: `crps` of 200 draws, `log_score` of the Normal with their
 mean and variance, `coverage_90`; `ratio` is crps over that of the rival, `worst` the largest of an element, `log_gain` the log score less the rival's.
+
+Three more rivals, each `crps_<name>`: `fitted`, ordinary kriging of each element with a fitted variogram; `cokriging` with a fitted linear model of
+coregionalisation; `forest`, a quantile forest of each element on the coordinates. `ratio_best` is crps over that of the best of all four.
 """
 import argparse
 import os
@@ -26,7 +29,11 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
+from quantile_forest import RandomForestQuantileRegressor
+
 from scvae_nb import SCVAE, Survey
+from scvae_nb.evaluation.cell_predictors import krige_cells
+from scvae_nb.geostatistics.kriging import automatic_variogram, cokriging_filter, fit_coregionalisation
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "whole_samples.csv"
@@ -126,6 +133,33 @@ def krige(places, values, asked):
     return mean, deviation
 
 
+def krige_fitted(places, values, asked):
+    """Ordinary kriging of each element with a fitted variogram, from 100 neighbours; as `krige`."""
+    mean, variance = np.empty((2, len(asked), values.shape[1]))
+    everywhere, targets = np.concatenate([places, asked]), len(places) + np.arange(len(asked))
+    for column, element in enumerate(values.T):
+        padded = np.concatenate([element, np.full(len(asked), np.nan)])
+        mean[:, column], variance[:, column] = krige_cells(padded, everywhere, automatic_variogram(element, places), targets)
+    return mean, np.sqrt(variance)
+
+
+def cokrige(places, values, asked):
+    """Ordinary cokriging with a fitted linear model of coregionalisation of two structures; as `krige`."""
+    model = fit_coregionalisation(values, places)
+    mean, variance = cokriging_filter(values, places, model, max(10, min(40, 480 // values.shape[1])), asked)
+    return mean, np.sqrt(variance + np.diag(model.nugget))
+
+
+def forest_quantiles(places, values, asked, seed):
+    """99 quantiles (99, m, q) by a quantile forest of each element on the coordinates."""
+    levels = list((np.arange(99) + 0.5) / 99)
+    def of_element(element):
+        known = np.isfinite(element)
+        forest = RandomForestQuantileRegressor(300, min_samples_leaf=5, max_samples_leaf=None, random_state=seed)
+        return forest.fit(places[known], element[known]).predict(asked, quantiles=levels).T
+    return np.stack([of_element(element) for element in values.T], axis=-1)
+
+
 def draw(survey, hidden, seed, device):
     """Draws (200, m, p) of logarithms of what a laboratory would report of the hidden samples, and the seconds of the fit."""
     rest, start = survey.values.mask(np.repeat(hidden[:, None], survey.n_elements, axis=1)), time.perf_counter()
@@ -160,16 +194,21 @@ def run(survey, key, device):
     standard = (logarithms - centre) / scale
     scored = (survey.values.notna() & ~survey.censored).to_numpy()[hidden]
     truth = np.where(scored, standard[hidden], np.nan)
-    mean, deviation = krige(survey.coordinates[~hidden], standard[~hidden], survey.coordinates[hidden])
+    told = survey.coordinates[~hidden], standard[~hidden], survey.coordinates[hidden]
+    mean, deviation = krige(*told)
+    others = {"fitted": np.nanmean(crps_of_normal(truth, *krige_fitted(*told))), "cokriging": np.nanmean(crps_of_normal(truth, *cokrige(*told))),
+              "forest": np.nanmean(crps_of_draws(truth, forest_quantiles(*told, key["seed"])))}
     draws, seconds = draw(survey, hidden, key["seed"], device)
     draws = (draws - centre) / scale
     ours, rival = crps_of_draws(truth, draws), crps_of_normal(truth, mean, deviation)
     logs = np.nanmean(norm.logpdf(truth, draws.mean(axis=0), draws.std(axis=0))), np.nanmean(norm.logpdf(truth, mean, deviation))
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    best = min(np.nanmean(rival), *others.values())
     return key | {"samples": int((~hidden).sum()), "elements": survey.n_elements, "crps": np.nanmean(ours), "crps_kriging": np.nanmean(rival),
                   "ratio": np.nanmean(ours) / np.nanmean(rival), "worst": (np.nanmean(ours, axis=0) / np.nanmean(rival, axis=0)).max(),
                   "log_score": logs[0], "log_gain": logs[0] - logs[1],
-                  "coverage_90": ((low <= truth) & (truth <= high))[scored].mean(), "fit_seconds": seconds}
+                  "coverage_90": ((low <= truth) & (truth <= high))[scored].mean(), "fit_seconds": seconds,
+                  "ratio_best": np.nanmean(ours) / best} | {f"crps_{name}": score for name, score in others.items()}
 
 
 def main():

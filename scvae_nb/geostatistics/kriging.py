@@ -338,8 +338,8 @@ def _cokriging_batch(model, places, target, values):
     return estimate[..., 0], variance.clip(0)
 
 # %% ../../nbs/geostatistics/40_kriging.ipynb #3597ac52
-def cokriging_filter(values, coordinates, model, n_neighbours=40):
-    """Ordinary cokriging of the signal of all variables at their own sites, the nugget filtered.
+def cokriging_filter(values, coordinates, model, n_neighbours=40, places=None):
+    """Ordinary cokriging of the signal of all variables, the nugget filtered, at their own sites or elsewhere.
 
     Parameters
     ----------
@@ -351,18 +351,21 @@ def cokriging_filter(values, coordinates, model, n_neighbours=40):
         Fitted to these values.
     n_neighbours : int
         Size of the moving neighbourhood, the site itself included; systems have `n_neighbours` times p unknowns.
+    places : array, optional
+        Where to estimate, shape (m, 2); by default the n sites.
 
     Returns
     -------
     estimate, variance : ndarray
-        Signal and its cokriging variance, shape (n, p).
+        Signal and its cokriging variance, shape (n, p) or (m, p).
     """
     values, coordinates = np.asarray(values, dtype=float), np.asarray(coordinates, dtype=float)
-    index = nearest_neighbours(coordinates, n_neighbours)[1]
+    index = nearest_neighbours(coordinates, n_neighbours, queries=places)[1]
+    places = coordinates if places is None else np.asarray(places, dtype=float)
     unknowns = index.shape[1] * values.shape[1]
-    estimate, variance = np.empty_like(values), np.empty_like(values)
-    for rows in np.array_split(np.arange(len(values)), len(values) * unknowns**2 // _BATCH_CELLS + 1):
-        estimate[rows], variance[rows] = _cokriging_batch(model, coordinates[index[rows]], coordinates[rows], values[index[rows]])
+    estimate, variance = np.empty((2, len(places), values.shape[1]))
+    for rows in np.array_split(np.arange(len(places)), len(places) * unknowns**2 // _BATCH_CELLS + 1):
+        estimate[rows], variance[rows] = _cokriging_batch(model, coordinates[index[rows]], places[rows], values[index[rows]])
     return estimate, variance
 
 # %% ../../nbs/geostatistics/40_kriging.ipynb #25d3bb35
