@@ -74,7 +74,7 @@ def factor_start(guide, values, coordinates):
     """
     filled = np.clip(np.nan_to_num(values), -BOUND, BOUND)
     n_spatial = guide.generative.n_spatial
-    n_latent = min(n_spatial, values.shape[1], len(values) - 1)
+    n_latent = min(n_spatial, max(1, values.shape[1] - 1), len(values) - 1)  # as many common factors as variables leave nothing unique
     analysis = FactorAnalysis(n_latent).fit(filled)
     loadings, noise = analysis.components_.T, np.maximum(analysis.noise_variance_, 0.02)
     information = loadings.T @ (loadings / noise[:, None]) + 1e-3 * np.eye(n_latent)
