@@ -74,7 +74,9 @@ def factor_start(guide, values, coordinates):
     """
     filled = np.clip(np.nan_to_num(values), -BOUND, BOUND)
     n_spatial = guide.generative.n_spatial
-    n_latent = min(n_spatial, max(1, values.shape[1] - 1), len(values) - 1)  # as many common factors as variables leave nothing unique
+    n_variables = values.shape[1]
+    # as many factors as variables leave nothing unique; latents beyond them can find it again only if one factor is left to them
+    n_latent = min(n_spatial if n_spatial <= n_variables else max(1, n_variables - 1), len(values) - 1)
     analysis = FactorAnalysis(n_latent).fit(filled)
     loadings, noise = analysis.components_.T, np.maximum(analysis.noise_variance_, 0.02)
     information = loadings.T @ (loadings / noise[:, None]) + 1e-3 * np.eye(n_latent)
