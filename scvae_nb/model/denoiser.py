@@ -26,7 +26,7 @@ from .amortised import amortised_posterior, teach_encoder, train_amortised
 from .decoder import GenerativeModel, decode_signal
 from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, check_same_crs, is_within_reach, model_scale, posterior_at
 from .em import refine
-from .field_posterior import refined_posterior
+from .field_posterior import learn_means, refined_posterior
 from .grids import Posterior, draw_maps, draw_sites
 from .guide import Guide
 from .likelihoods import LIKELIHOODS
@@ -173,6 +173,7 @@ def infer(guide, data, settings, refined):
     hidden = torch.as_tensor(hold_out_cells(data.detected.cpu().numpy(), np.random.default_rng(settings.seed)), device=data.values.device)
     if refined:
         history, finished, draws = refine(guide, data, hidden, settings)
+        learn_means(guide, data)
         teach_encoder(guide, data, torch.randn(4096, guide.generative.n_spatial, device=data.values.device) if draws is None else draws)
         learn_stacking(guide, data, refined_posterior(guide, data), settings.seed)
         return history, finished
@@ -266,6 +267,13 @@ class Learnt:
         return pd.Series(self.guide_.generative.kriging.weight.cpu().double().numpy(), index=self.transform_.coordinates_names, name="joint_weight")
 
     @property
+    def variance_factor_(self):
+        """Factor of the variance of each variable's signal where nobody sampled, from samples left out; Series (q,), 1 where its own variance is right."""
+        check_fitted(self)
+        factor = self.guide_.generative.kriging.variance_factor
+        return pd.Series(factor.cpu().double().numpy(), index=self.transform_.coordinates_names, name="variance_factor")
+
+    @property
     def degrees_of_freedom_(self):
         """Degrees of freedom of the Student-t error; None for "normal"."""
         check_fitted(self)
@@ -283,7 +291,7 @@ class Learnt:
         ranges = self.ranges_
         return dict(settings=self.get_params(), inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
                     ranges=None if ranges is None else ranges.tolist(), smoothness=self.smoothness_, noise_scale=self.noise_scale_.to_dict(),
-                    own_share=self.own_share_.to_dict(), joint_weight=self.joint_weight_.to_dict(),
+                    own_share=self.own_share_.to_dict(), joint_weight=self.joint_weight_.to_dict(), variance_factor=self.variance_factor_.to_dict(),
                     degrees_of_freedom=self.degrees_of_freedom_, n_epochs=self.n_epochs_, converged=self.converged_,
                     spatial_latent_strength=_strength(self, "linear"), microscale_latent_strength=_strength(self, "microscale"),
                     python=platform.python_version(), versions=versions)

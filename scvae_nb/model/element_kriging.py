@@ -23,7 +23,8 @@ _NOTHING_KNOWN = 1e6  # variance of a value that is missing
 
 
 class ElementKriging(nn.Module):
-    """Covariance and mean of each of q elements on the standardised scale, and the weight of the joint model beside it; at first 1: kriging is off."""
+    """Covariance and mean of each of q elements on the standardised scale; the weight of the joint model beside kriging, and the factor of its variance, where
+    nobody sampled: at first 1, and kriging is off."""
 
     def __init__(self, n_elements):
         """
@@ -32,14 +33,14 @@ class ElementKriging(nn.Module):
         n_elements : int
         """
         super().__init__()
-        for name, value in (("variance", 1.0), ("nugget", 1.0), ("mean", 0.0), ("mean_variance", 0.0), ("weight", 1.0)):
+        for name, value in (("variance", 1.0), ("nugget", 1.0), ("mean", 0.0), ("mean_variance", 0.0), ("weight", 1.0), ("variance_factor", 1.0)):
             self.register_buffer(name, torch.full((n_elements,), value))
         self.register_buffer("range_number", torch.zeros(n_elements, dtype=torch.int64))
 
     @property
     def on(self):
-        """Whether any element is predicted by kriging too."""
-        return bool((self.weight < 1).any())
+        """Whether any element is predicted by kriging too, or with another variance than the joint model's."""
+        return bool((self.weight < 1).any() or (self.variance_factor != 1).any())
 
 # %% ../../nbs/model/23_element_kriging.ipynb #0ced0d78
 def _predicted(values, missing, range_number, nugget, places, rows, before):

@@ -782,7 +782,7 @@ def _write_tables(model, result, scores: Evaluation, folder: Path) -> None:
     tables = {"variograms": scores.variograms, "distribution": scores.distribution, "changes": scores.changes,
               "uncertainty": scores.uncertainty.join(scores.closure), "survey": result.survey.describe(),
               "training": result.history, "closure": scores.books, "measurement": model.measurement_.rename_axis("variable"),
-              "own_fields": pd.concat([model.own_share_, model.joint_weight_], axis=1).rename_axis("variable")}
+              "own_fields": pd.concat([model.own_share_, model.joint_weight_, model.variance_factor_], axis=1).rename_axis("variable")}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=name not in ("changes", "training"))
 
