@@ -24,7 +24,7 @@ def _ends(draws, level):
     levels = (1 - level) / 2, 0.5, (1 + level) / 2
     return score_in_batches(lambda batch, _: np.quantile(batch, levels, axis=0, method="weibull"), draws, predicted, 3)
 
-
+# %% ../../nbs/evaluation/24_conformal.ipynb #1d279310
 def _needed(truth, ends, method):
     "How far each interval would have had to grow, shape (m,); infinite where no factor is enough."
     lower, middle, upper = ends
@@ -33,7 +33,7 @@ def _needed(truth, ends, method):
     outward, reach = np.abs(truth - middle), np.where(truth < middle, middle - lower, upper - middle)
     return np.divide(outward, reach, out=np.where(outward > 0, np.inf, 0.0), where=reach > 0)
 
-
+# %% ../../nbs/evaluation/24_conformal.ipynb #e0d8c886
 def _conformal_quantile(needed, level, name):
     "The ceil((n + 1) level)-th smallest, or an error that says how many cells are wanted."
     position = int(np.ceil((len(needed) + 1) * level - 1e-9))
@@ -47,6 +47,21 @@ def _conformal_quantile(needed, level, name):
     return float(found)
 
 # %% ../../nbs/evaluation/24_conformal.ipynb #0e0ef291
+def _correction(calibrator, elements, count):
+    "The correction for each place along the last axis."
+    if not hasattr(calibrator, "correction_"):
+        raise NotFittedError("this ConformalCalibrator is not fitted yet; call fit(draws, truth) first.")
+    if calibrator.pooled:
+        return calibrator.correction_[ALL]
+    if elements is None or len(elements) != count:
+        raise SurveyError(f"the corrections are by element, and {0 if elements is None else len(elements)} names were given for {count} places; "
+                          "expected a name for each place along the last axis. Give elements=.")
+    unknown = sorted(set(elements) - set(calibrator.correction_.index))
+    if unknown:
+        raise SurveyError(f"no correction was learnt for {name_columns(unknown)}; there is one for {name_columns(calibrator.correction_.index)}.")
+    return calibrator.correction_[list(elements)].to_numpy()
+
+# %% ../../nbs/evaluation/24_conformal.ipynb #a0978866
 class ConformalCalibrator(BaseEstimator):
     "Split conformal correction of central intervals, learnt from hidden cells."
 
@@ -105,21 +120,7 @@ class ConformalCalibrator(BaseEstimator):
         """
         draws = np.asarray(draws)
         lower, middle, upper = _ends(draws, checked_levels(self.level, len(draws))[0])
-        correction = self._of(elements, draws.shape[-1])
+        correction = _correction(self, elements, draws.shape[-1])
         if self.method == "shift":
             return lower - correction, upper + correction
         return middle - correction * (middle - lower), middle + correction * (upper - middle)
-
-    def _of(self, elements, count):
-        "The correction for each place along the last axis."
-        if not hasattr(self, "correction_"):
-            raise NotFittedError("this ConformalCalibrator is not fitted yet; call fit(draws, truth) first.")
-        if self.pooled:
-            return self.correction_[ALL]
-        if elements is None or len(elements) != count:
-            raise SurveyError(f"the corrections are by element, and {0 if elements is None else len(elements)} names were given for {count} places; "
-                              "expected a name for each place along the last axis. Give elements=.")
-        unknown = sorted(set(elements) - set(self.correction_.index))
-        if unknown:
-            raise SurveyError(f"no correction was learnt for {name_columns(unknown)}; there is one for {name_columns(self.correction_.index)}.")
-        return self.correction_[list(elements)].to_numpy()

@@ -68,14 +68,14 @@ def _fault(extent, azimuth, offset, generator):
     line = extent / 2 + along[:, None] * direction + across[:, None] * normal
     return line[((line > -5) & (line < extent + 5)).all(axis=1)]
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #806613b9
 def _faults(extent, generator):
     "Three faults along strike and one across it, a list of arrays (v, 2) in km."
     offsets = extent * (np.array([-0.28, 0.02, 0.30]) + generator.uniform(-0.05, 0.05, 3))
     along = [_fault(extent, _STRIKE + generator.uniform(-10, 10), offset, generator) for offset in offsets]
     return [*along, _fault(extent, _STRIKE - 80, extent * generator.uniform(-0.15, 0.15), generator)]
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #76eed7b6
 def _deposits(extent, faults, count, generator):
     "Gold deposits at faults, at least 4 km apart where there is room: a table with easting, northing (km), size, azimuth (degrees)."
     vertices = np.concatenate([line[1:-1] for line in faults])
@@ -90,7 +90,7 @@ def _deposits(extent, faults, count, generator):
     return pd.DataFrame({"easting": places[:, 0], "northing": places[:, 1], "size": np.exp(0.6 * generator.standard_normal(len(chosen))),
                          "azimuth": azimuth}, index=pd.Index([f"D{row:02d}" for row in range(1, len(chosen) + 1)], name="deposit"))
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #9894ffe6
 def _intrusions(extent, count, generator):
     "Granites, ellipses: a table with easting, northing, long and short half axis (km), azimuth (degrees)."
     places = extent * generator.uniform(0.12, 0.88, (count, 2))
@@ -99,6 +99,50 @@ def _intrusions(extent, count, generator):
                          "azimuth": _STRIKE + generator.uniform(-40, 40, count)}, index=pd.Index(range(1, count + 1), name="granite"))
 
 # %% ../../nbs/geostatistics/55_gold_district.ipynb #8f07352e
+def _folded_unit(coordinates, seed):
+    "Rock unit at places (n, 2) as it would be without granites, names (n,)."
+    angle = np.deg2rad(_STRIKE)
+    across = coordinates @ np.array([np.cos(angle), -np.sin(angle)])
+    bend = random_fields([12.0], 2.5).draw(coordinates, seed, dense=False)[:, 0]
+    # one fold every 40 km: flysch, carbonate, black slate, metavolcanics, and again
+    position = (across / 40 + 0.16 * bend) % 1
+    return ROCKS.index.to_numpy()[np.searchsorted([0.48, 0.64, 0.79], position)]
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #5cf023fc
+def _beyond_contact(intrusions, coordinates):
+    "Distance from the contact of every granite in km, negative inside, shape (n, granites)."
+    distances = []
+    for granite in intrusions.itertuples():
+        place = isotropic_coordinates(coordinates - np.array([granite.easting, granite.northing]), granite.long / granite.short, granite.azimuth)
+        radius = np.linalg.norm(place, axis=1) / granite.long
+        distances.append((radius - 1) * np.sqrt(granite.long * granite.short))
+    return np.stack(distances, axis=1)
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #e235ce01
+def _log_background(coordinates, lithology, seed):
+    "Logarithm of the contents (n, 12) that rocks and smooth backgrounds make, from the rock units (n,)."
+    fields = random_fields(_BACKGROUND_RANGES).draw(coordinates, seed, dense=False)
+    return np.log(ELEMENTS["median"].to_numpy()) + ROCKS.loc[lithology].to_numpy() + fields @ _BACKGROUND.to_numpy()
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #fd1f4d2b
+def _added_by_structures(coordinates, faults, intrusions):
+    "What leakage along faults and the aureoles of granites add, as multiples of the background, shape (n, 12)."
+    near_fault = cKDTree(np.concatenate(faults)).query(coordinates)[0]
+    leakage = np.exp(-near_fault / _FAULT_REACH)[:, None] * HALOS["fault"].to_numpy()
+    aureole = np.exp(-np.abs(_beyond_contact(intrusions, coordinates)) / _AUREOLE_REACH).sum(axis=1)
+    return leakage + aureole[:, None] * HALOS["aureole"].to_numpy()
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #cd415460
+def _added_by_deposits(coordinates, deposits):
+    "What the halos of the gold deposits add, as multiples of the background, shape (n, 12)."
+    total = np.zeros((len(coordinates), len(ELEMENTS)))
+    for deposit in deposits.itertuples():
+        place = isotropic_coordinates(coordinates - np.array([deposit.easting, deposit.northing]), _HALO_RATIO, deposit.azimuth)
+        distance = np.linalg.norm(place, axis=1, keepdims=True)
+        total += deposit.size * HALOS["enrichment"].to_numpy() * np.exp(-distance / HALOS["reach"].to_numpy())
+    return total
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #18c8ef3d
 @dataclass(frozen=True)
 class DistrictGeology:
     """Rocks, faults, deposits and granites of a district, and the signal they make; made by `district_geology`.
@@ -126,31 +170,12 @@ class DistrictGeology:
             Names of units, rows of `ROCKS`, shape (n,).
         """
         coordinates = np.asarray(coordinates, dtype=float)
-        angle = np.deg2rad(_STRIKE)
-        across = coordinates @ np.array([np.cos(angle), -np.sin(angle)])
-        bend = random_fields([12.0], 2.5).draw(coordinates, self.seeds[0], dense=False)[:, 0]
-        # one fold every 40 km: flysch, carbonate, black slate, metavolcanics, and again
-        position = (across / 40 + 0.16 * bend) % 1
-        unit = np.searchsorted([0.48, 0.64, 0.79], position)
-        return np.where(self._beyond_contact(coordinates).min(axis=1) < 0, "granite", ROCKS.index.to_numpy()[unit])
-
-    def _beyond_contact(self, coordinates):
-        "Distance from the contact of every granite in km, negative inside, shape (n, granites)."
-        distances = []
-        for granite in self.intrusions.itertuples():
-            place = isotropic_coordinates(coordinates - np.array([granite.easting, granite.northing]), granite.long / granite.short, granite.azimuth)
-            radius = np.linalg.norm(place, axis=1) / granite.long
-            distances.append((radius - 1) * np.sqrt(granite.long * granite.short))
-        return np.stack(distances, axis=1)
+        inside = _beyond_contact(self.intrusions, coordinates).min(axis=1) < 0
+        return np.where(inside, "granite", _folded_unit(coordinates, self.seeds[0]))
 
     def deposit_halo(self, coordinates):
         """Enrichment by the gold deposits: added content over background, DataFrame (n, 12)."""
-        total = np.zeros((len(coordinates), len(ELEMENTS)))
-        for deposit in self.deposits.itertuples():
-            place = isotropic_coordinates(coordinates - np.array([deposit.easting, deposit.northing]), _HALO_RATIO, deposit.azimuth)
-            distance = np.linalg.norm(place, axis=1, keepdims=True)
-            total += deposit.size * HALOS["enrichment"].to_numpy() * np.exp(-distance / HALOS["reach"].to_numpy())
-        return pd.DataFrame(total, columns=ELEMENTS.index)
+        return pd.DataFrame(_added_by_deposits(coordinates, self.deposits), columns=ELEMENTS.index)
 
     def log_signal(self, coordinates, deposits=True):
         """Natural logarithm of the true signal at places.
@@ -168,12 +193,8 @@ class DistrictGeology:
             Shape (n, 12), of contents in the units of `ELEMENTS`.
         """
         coordinates = np.asarray(coordinates, dtype=float)
-        fields = random_fields(_BACKGROUND_RANGES).draw(coordinates, self.seeds[1], dense=False)
-        background = np.log(ELEMENTS["median"].to_numpy()) + ROCKS.loc[self.lithology(coordinates)].to_numpy() + fields @ _BACKGROUND.to_numpy()
-        near_fault = cKDTree(np.concatenate(self.faults)).query(coordinates)[0]
-        added = np.exp(-near_fault / _FAULT_REACH)[:, None] * HALOS["fault"].to_numpy()
-        aureole = np.exp(-np.abs(self._beyond_contact(coordinates)) / _AUREOLE_REACH).sum(axis=1)
-        added = added + aureole[:, None] * HALOS["aureole"].to_numpy()
+        background = _log_background(coordinates, self.lithology(coordinates), self.seeds[1])
+        added = _added_by_structures(coordinates, self.faults, self.intrusions)
         if deposits:
             added = added + self.deposit_halo(coordinates).to_numpy()
         return pd.DataFrame(background + np.log1p(added), columns=ELEMENTS.index)
@@ -230,7 +251,7 @@ def assay_gold(content, generator):
     # a sum of gamma variables with one scale is a gamma variable
     return (1 - _GRAIN_SHARE) * content + generator.gamma(_GRAIN_SHAPE * grains, _GRAIN_CONTENT / _GRAIN_SHAPE)
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #fa6f81dc
 def gold_log_deviation(content, n_assays=4000):
     """Standard deviation of the logarithm of an assay, grains only.
 
@@ -256,21 +277,21 @@ def _microscale_loadings():
     "Loadings (12, 14) in log units: two factors that elements share, and one for each alone."
     return np.column_stack([ELEMENTS[["micro_vein", "micro_mineral"]].to_numpy(), np.diag(ELEMENTS["micro_own"])])
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #808a0500
 def _analysed(log_denoised, generator):
     "Logarithms that a laboratory finds, shape (n, 12)."
     found = log_denoised.copy()
     found[:, 0] = np.log(assay_gold(np.exp(log_denoised[:, 0]), generator))
     return found + ELEMENTS["error_sd"].to_numpy() * generator.standard_normal(found.shape)
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #e61090e6
 def _log_deviation(log_denoised):
     "Standard deviation of the error of every logarithm, shape (n, 12)."
     deviation = np.broadcast_to(ELEMENTS["error_sd"].to_numpy(), log_denoised.shape).copy()
     deviation[:, 0] = np.hypot(deviation[:, 0], gold_log_deviation(np.exp(log_denoised[:, 0])))
     return deviation
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #705e335c
 def _reported(logarithms, index):
     "Contents (n, 12) as they are reported, and the mask of those below detection."
     limits = ELEMENTS["detection_limit"].fillna(0).to_numpy()
@@ -294,7 +315,7 @@ def _matern_of(values, coordinates):
         fits.append((found.fun, float(np.exp(found.x)), smoothness))
     return min(fits)[1:]
 
-
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #b3d240a6
 def _true_factors(signal, coordinates, kept=0.995):
     "Fields that carry the true signal (n, 12), standardised: realised values (n, L) and their `RandomFields`."
     _, size, axes = np.linalg.svd(signal, full_matrices=False)
@@ -304,7 +325,59 @@ def _true_factors(signal, coordinates, kept=0.995):
     return factors, random_fields([range_ for range_, _ in models], [smoothness for _, smoothness in models])
 
 # %% ../../nbs/geostatistics/55_gold_district.ipynb #290b7128
-class GoldDistrict(SimulatedSurvey):
+class _DistrictOracle(SimulatedSurvey):
+    "The methods of `GoldDistrict` for its oracle: linear only, with factors that are found when they are first asked for."
+
+    # the factors and their models, once they are known
+    _oracle_model = None
+
+    def oracle(self, standardised=False, layer="signal", dense=False):
+        """The best linear estimate for the second moments of this realisation; not a limit, see the page.
+
+        Parameters
+        ----------
+        standardised : bool
+            Return the standard scale instead of contents.
+        layer : str
+            "signal" or "denoised".
+        dense : bool
+            From dense matrices; minutes and gigabytes above some hundred samples.
+
+        Returns
+        -------
+        DataFrame
+            Shape (n, 12).
+        """
+        if self._oracle_model is None:
+            self._oracle_model = _true_factors(self.standardise(self.signal).to_numpy(), self._coordinates)
+            self.latent_fields, self.fields = self._oracle_model
+            self.ranges = self.fields.ranges
+        return super().oracle(standardised, layer, dense)
+
+    def oracle_deviation(self, layer="signal"):
+        """Not available: the deviations of the linear model are not those of this district's truth."""
+        raise SurveyError("a gold district has no oracle_deviation: its truth is not Gaussian, so the deviations of the best linear estimate say little. "
+                          "Compare with the truth itself: signal and denoised.")
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #2949c1c8
+def _survey(values, below, coordinates, name, **further):
+    "A Survey of contents (n, 12) as they are reported, and of the mask of those below detection."
+    return Survey(values, coordinates, units=ELEMENTS["unit"].to_dict(), censored=below, coordinate_names=("easting_km", "northing_km"), name=name, **further)
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #ece80eed
+def _report(district, coordinates, log_observed, rows, log_again):
+    "The survey, the mask of gross errors, which this district does not have, and the field duplicates, or None without them."
+    values, below = _reported(log_observed, district.index)
+    survey = _survey(values, below, coordinates, "gold district", extra=pd.DataFrame({"lithology": district.lithology}), truth=district)
+    if not len(rows):
+        return survey, below & False, None
+    again, below_again = _reported(log_again, district.index[rows])
+    both, both_below = pd.concat([values.iloc[rows], again]), pd.concat([below.iloc[rows], below_again])
+    survey.duplicates = Replicates(both, both.index, censored=both_below, samples=both.index, units=ELEMENTS["unit"].to_dict())
+    return survey, below & False, _survey(again, below_again, coordinates[rows], "field duplicates")
+
+# %% ../../nbs/geostatistics/55_gold_district.ipynb #00507338
+class GoldDistrict(_DistrictOracle):
     """A gold district whose truth is known; made by `simulate_gold_district`.
 
     Attributes, besides those of `SimulatedSurvey` (`survey`, `signal`, `denoised`, `observed`, `duplicates`, `noise`, `noise_sd`, `scale`): `geology`
@@ -341,8 +414,8 @@ class GoldDistrict(SimulatedSurvey):
         self.anomalous = (self.halo["Au"] >= np.log(2)).rename("anomalous")
         self._log_sd = frame(_log_deviation(log_denoised))
         self._set_scale(log_signal)
-        self._report(coordinates, log_observed, duplicate_rows, _analysed(log_denoised[duplicate_rows], again))
-        self._oracle_model = None
+        log_again = _analysed(log_denoised[duplicate_rows], again)
+        self.survey, self.contaminated, self.duplicates = _report(self, coordinates, log_observed, duplicate_rows, log_again)
 
     def _set_scale(self, log_signal):
         "The standard scale, on which the signal of every element has mean 0 and variance 1."
@@ -353,19 +426,6 @@ class GoldDistrict(SimulatedSurvey):
         self.noise = float(np.sqrt((self.deviation**2).mean()))
         self.microscale_loadings = _microscale_loadings() / self.scale["spread"].to_numpy()[:, None]
 
-    def _report(self, coordinates, log_observed, rows, log_again):
-        "Make the survey and its field duplicates."
-        values, below = _reported(log_observed, self.index)
-        units, names = ELEMENTS["unit"].to_dict(), ("easting_km", "northing_km")
-        extra = pd.DataFrame({"lithology": self.lithology})
-        self.survey = Survey(values, coordinates, units=units, censored=below, extra=extra, coordinate_names=names, name="gold district", truth=self)
-        self.contaminated, self.duplicates = below & False, None
-        if len(rows):
-            again, below_again = _reported(log_again, self.index[rows])
-            both = pd.concat([values.iloc[rows], again])
-            self.survey.duplicates = Replicates(both, both.index, censored=pd.concat([below.iloc[rows], below_again]), samples=both.index, units=units)
-            self.duplicates = Survey(again, coordinates[rows], units=units, censored=below_again, coordinate_names=names, name="field duplicates")
-
     def __repr__(self):
         return (f"GoldDistrict({len(self.signal)} samples, {len(self.scale)} elements, {self.geology.extent:.0f} km square, "
                 f"{len(self.deposits)} deposits, noise/signal {self.noise:.2f})")
@@ -373,34 +433,6 @@ class GoldDistrict(SimulatedSurvey):
     def cell_noise_sd(self):
         """Standard deviation of the measurement error of the logarithm of every cell, DataFrame (n, 12)."""
         return self._log_sd
-
-    def oracle(self, standardised=False, layer="signal", dense=False):
-        """The best linear estimate for the second moments of this realisation; not a limit, see the page.
-
-        Parameters
-        ----------
-        standardised : bool
-            Return the standard scale instead of contents.
-        layer : str
-            "signal" or "denoised".
-        dense : bool
-            From dense matrices; minutes and gigabytes above some hundred samples.
-
-        Returns
-        -------
-        DataFrame
-            Shape (n, 12).
-        """
-        if self._oracle_model is None:
-            self._oracle_model = _true_factors(self.standardise(self.signal).to_numpy(), self._coordinates)
-            self.latent_fields, self.fields = self._oracle_model
-            self.ranges = self.fields.ranges
-        return super().oracle(standardised, layer, dense)
-
-    def oracle_deviation(self, layer="signal"):
-        """Not available: the deviations of the linear model are not those of this district's truth."""
-        raise SurveyError("a gold district has no oracle_deviation: its truth is not Gaussian, so the deviations of the best linear estimate say little. "
-                          "Compare with the truth itself: signal and denoised.")
 
 # %% ../../nbs/geostatistics/55_gold_district.ipynb #a9702e3c
 def simulate_gold_district(n_samples=1500, random_state=0, *, extent=None, n_deposits=None, duplicates=0.04, geology=None):

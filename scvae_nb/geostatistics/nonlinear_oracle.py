@@ -11,6 +11,30 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #f0cb1497
+def _bent(mixing, shared):
+    "Saturation (..., p) and contrast (..., 1) of the bent part."
+    return np.tanh(1.5 * shared @ mixing.bent_loadings.T), np.exp(0.3 * shared[..., :1])
+
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #4120e27e
+def _linearised_shared(mixing, shared):
+    "Standardised signal (..., p) of the shared fields (..., L), and the transpose of its derivative there, from weights (..., p) to a gradient (..., L)."
+    linear_share, mixed = 1 - 0.4 * mixing.degree, shared @ mixing.loadings.T
+    if mixing.degree > 0:
+        bent, contrast = _bent(mixing, shared)
+        mixed = linear_share * mixed + mixing.degree * bent * contrast
+
+    def pull_back(weights):
+        scaled = weights / mixing.scale
+        gradient = linear_share * scaled @ mixing.loadings
+        if mixing.degree > 0:
+            scaled = mixing.degree * contrast * scaled
+            gradient += 1.5 * (scaled * (1 - bent * bent)) @ mixing.bent_loadings
+            gradient[..., 0] += 0.3 * (scaled * bent).sum(axis=-1)
+        return gradient
+
+    return (mixed - mixing.centre) / mixing.scale, pull_back
+
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #1ed52534
 @dataclass(frozen=True)
 class Mixing:
     """How fields make the signal of every element; made by `standardised_mixing`.
@@ -25,10 +49,6 @@ class Mixing:
     centre: np.ndarray
     scale: np.ndarray
     own_sd: np.ndarray | None = None
-
-    def _bent(self, shared):
-        "Saturation (..., p) and contrast (..., 1) of the bent part."
-        return np.tanh(1.5 * shared @ self.bent_loadings.T), np.exp(0.3 * shared[..., :1])
 
     def signal(self, fields):
         """Signal on the standard scale.
@@ -61,24 +81,16 @@ class Mixing:
             From weights (..., p) to the gradient (..., F) of their inner product with the signal.
         """
         shared, own = np.split(fields, [self.loadings.shape[1]], axis=-1)
-        mixed = shared @ self.loadings.T
-        if self.degree > 0:
-            bent, contrast = self._bent(shared)
-            mixed = (1 - 0.4 * self.degree) * mixed + self.degree * bent * contrast
-        signal = (mixed - self.centre) / self.scale
+        signal, pull_back_shared = _linearised_shared(self, shared)
+        if self.own_sd is None:
+            return signal, pull_back_shared
 
         def pull_back(weights):
-            scaled = weights / self.scale
-            gradient = (1 - 0.4 * self.degree) * scaled @ self.loadings
-            if self.degree > 0:
-                scaled = self.degree * contrast * scaled
-                gradient += 1.5 * (scaled * (1 - bent * bent)) @ self.bent_loadings
-                gradient[..., 0] += 0.3 * (scaled * bent).sum(axis=-1)
-            return gradient if self.own_sd is None else np.concatenate([gradient, self.own_sd * weights], axis=-1)
+            return np.concatenate([pull_back_shared(weights), self.own_sd * weights], axis=-1)
 
-        return (signal if self.own_sd is None else signal + self.own_sd * own), pull_back
+        return signal + self.own_sd * own, pull_back
 
-
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #f4fb4c42
 def standardised_mixing(fields, loadings, bent_loadings, degree):
     """The mixing that gives every element mean 0 and standard deviation 1 over the sites.
 
@@ -169,7 +181,7 @@ def _trajectory(target, state, mass, step, generator):
     state = tuple(np.where(accepted, new, old) for new, old in zip((place, height, slope), state, strict=True))
     return state, probability, n_steps
 
-
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #3c0f4a07
 def _adapt(target, state, trusts, generator):
     "One transition for each power of the likelihood (m, k), while mass and step size adapt; the state, mass and step size."
     curvature, start = _mass(target, state[0], generator), np.log(0.4)
@@ -185,7 +197,7 @@ def _adapt(target, state, trusts, generator):
         mean += number**-0.75 * (step - mean)
     return state, mass, np.exp(mean)
 
-
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #c8584afc
 def _warm_up(target, state, n_transitions, annealed, generator):
     "Two rounds of adaptation; in the first the likelihood of annealed chains grows from almost nothing."
     first, n_chains = n_transitions // 2, len(annealed)
@@ -194,6 +206,12 @@ def _warm_up(target, state, n_transitions, annealed, generator):
     return _adapt(target, state, np.ones((n_transitions - first, n_chains)), generator)
 
 # %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #c6bc1f44
+def _halves(draws):
+    "Each chain as two, shape (m // 2, 2 k, ...), in double precision."
+    half = len(draws) // 2
+    return np.concatenate([draws[:half], draws[-half:]], axis=1).astype(float)
+
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #be89285e
 def split_r_hat(draws):
     """Split R-hat.
 
@@ -211,7 +229,7 @@ def split_r_hat(draws):
     within = halves.var(axis=0, ddof=1).mean(axis=0)
     return np.sqrt((len(halves) - 1) / len(halves) + halves.mean(axis=0).var(axis=0, ddof=1) / within)
 
-
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #7882fb85
 def effective_sample_size(draws):
     """Effective sample size of the mean, from all chains together.
 
@@ -238,12 +256,6 @@ def effective_sample_size(draws):
     pairs = np.where(np.minimum.accumulate(pairs > 0, axis=0), np.minimum.accumulate(pairs, axis=0), 0.0)
     length = np.maximum(2 * pairs.sum(axis=0) - 1, 1 / np.log10(m * k))
     return m * k / length
-
-
-def _halves(draws):
-    "Each chain as two, shape (m // 2, 2 k, ...), in double precision."
-    half = len(draws) // 2
-    return np.concatenate([draws[:half], draws[-half:]], axis=1).astype(float)
 
 # %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #37500e57
 @dataclass
@@ -279,7 +291,7 @@ class SignalPosterior:
         """
         return self.mixing.signal(self.fields[:, :, rows].astype(float))
 
-
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #7fe4ac78
 def _summary(fields, mixing, acceptance, n_gradients):
     "The posterior, summarised some sites at a time."
     parts, at_once = [], max(1, 4_000_000 // (fields.shape[0] * fields.shape[1] * len(mixing.scale)))
@@ -289,7 +301,18 @@ def _summary(fields, mixing, acceptance, n_gradients):
     mean, deviation, r_hat, effective = (np.concatenate(part) for part in zip(*parts, strict=True))
     return SignalPosterior(fields, mixing, mean, deviation, r_hat, effective, acceptance, n_gradients)
 
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #40c5fadb
+def _draws(target, state, mass, step, n_draws, generator):
+    "Joint draws of the fields (m, k, n, F) with mass and step size fixed, mean acceptance, and gradients computed."
+    kept, probabilities, n_gradients = [], [], 0
+    for _ in range(n_draws):
+        state, probability, n_steps = _trajectory(target, state, mass, step, generator)
+        kept.append(target.fields(state[0]).transpose(1, 0, 2).astype(np.float32))
+        probabilities.append(probability.mean())
+        n_gradients += n_steps
+    return np.stack(kept), float(np.mean(probabilities)), n_gradients
 
+# %% ../../nbs/geostatistics/49_nonlinear_oracle.ipynb #f81d65ec
 def sample_fields(mixing, factors, values, precision, microscale_loadings, starts, annealed, n_draws=250, n_warmup=150,
                   random_state=0):
     """Draws from the posterior of the fields given the values at the sites, by Hamiltonian Monte Carlo.
@@ -327,13 +350,9 @@ def sample_fields(mixing, factors, values, precision, microscale_loadings, start
     """
     generator = np.random.default_rng(random_state)
     target = _Target(mixing, factors, values, np.asarray(precision), microscale_loadings)
-    kept, probabilities, n_gradients = [], [], 0
+    # a trajectory that leaves all bounds overflows, and is refused
     with np.errstate(over="ignore", invalid="ignore"):
         state = (starts, *target.energy(starts))
         state, mass, step = _warm_up(target, state, n_warmup, np.asarray(annealed), generator)
-        for _ in range(n_draws):
-            state, probability, n_steps = _trajectory(target, state, mass, step, generator)
-            kept.append(target.fields(state[0]).transpose(1, 0, 2).astype(np.float32))
-            probabilities.append(probability.mean())
-            n_gradients += n_steps
-    return _summary(np.stack(kept), mixing, float(np.mean(probabilities)), n_gradients)
+        fields, acceptance, n_gradients = _draws(target, state, mass, step, n_draws, generator)
+    return _summary(fields, mixing, acceptance, n_gradients)

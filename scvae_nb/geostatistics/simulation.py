@@ -75,7 +75,7 @@ class _OwnFields:
         "What they add to the signal on the standard scale, shape (n, p)."
         return self.sd * (self.latent - self.mean)
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #b3dbe540
 def _own_processes(fields, n_elements, generator):
     "A process for each element: its range between the shortest and the longest of the shared ones, the rest theirs in turn."
     shortest, longest = np.log(fields.ranges.min()), np.log(fields.ranges.max())
@@ -83,7 +83,7 @@ def _own_processes(fields, n_elements, generator):
     ranges = np.exp(generator.uniform(shortest, longest, n_elements))
     return random_fields(ranges, fields.smoothness[turn], fields.anisotropy[turn], fields.azimuth[turn])
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #1fb7cdb5
 def _with_own(shared, mixing, share, processes, latent):
     "Signal (n, p) from its standardised shared part and the own processes, the mixing of both, and the own fields as they are in the signal."
     mean, sd = latent.mean(axis=0), latent.std(axis=0) / np.sqrt(share)
@@ -100,14 +100,14 @@ def _contents(standard, scale, closure):
     # the rest of a sample that has the median of every element
     return close(amounts / (WHOLE - np.exp(scale["log_median"]).sum())) if closure else amounts
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #956c2346
 def _linear_scale(contents, scale, closure):
     "The inverse of `_contents`, shape (n, p): the scale on which the model is linear."
     if closure:
         contents = unclose(contents) * (WHOLE - np.exp(scale["log_median"]).sum())
     return (np.log(contents) - scale["log_median"].to_numpy()) / scale["spread"].to_numpy()
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #6d9346ca
 def _logarithmic_deviation(simulated):
     "Standard deviation of the measurement error of the logarithm of every content, shape (n, p)."
     deviation = np.broadcast_to(simulated.deviation * simulated.open_scale["spread"].to_numpy(), simulated.denoised.shape)
@@ -118,7 +118,7 @@ def _logarithmic_deviation(simulated):
     common = (share**2 * deviation**2).sum(axis=1, keepdims=True)
     return np.sqrt((1 - 2 * share) * deviation**2 + common)
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #8172161c
 def _frame(values, simulated):
     "A table with the samples and elements of the twin."
     return pd.DataFrame(values, index=simulated.index, columns=list(simulated.open_scale.index))
@@ -135,7 +135,7 @@ def _with_gross_errors(observed, reporting):
         moved = np.where(impossible, observed**2 / moved, moved)
     return np.where(contaminated, moved, observed), contaminated
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #b271aa8a
 def _table(values, limits, coordinates, index, simulated, truth=None):
     "A Survey of contents in ppm; what lies below its limit is censored there."
     below = values < limits
@@ -143,7 +143,14 @@ def _table(values, limits, coordinates, index, simulated, truth=None):
     return Survey(pd.DataFrame(np.where(below, limits, values), index=index, columns=elements), coordinates, censored=below,
                   units=dict.fromkeys(elements, "ppm"), name="simulated survey" if truth else "field duplicates", truth=truth)
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #4e5c7370
+def _pairs(first, second):
+    "The replicates of a survey: every sample that was taken twice, its own analysis first."
+    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored), strict=True)]
+    values, censored = (pd.concat(tables) for tables in both)
+    return Replicates(values, values.index, censored=censored, samples=values.index, units=first.units)
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #862067c4
 def _report(simulated, coordinates, duplicate, reporting):
     "The survey, the mask of gross errors, and the field duplicates: what leaves the laboratory."
     values, contaminated = _with_gross_errors(simulated.observed.to_numpy(), reporting)
@@ -158,46 +165,43 @@ def _report(simulated, coordinates, duplicate, reporting):
     survey.duplicates = _pairs(survey.select(rows=rows), duplicates)
     return survey, contaminated, duplicates
 
-
-def _pairs(first, second):
-    "The replicates of a survey: every sample that was taken twice, its own analysis first."
-    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored), strict=True)]
-    values, censored = (pd.concat(tables) for tables in both)
-    return Replicates(values, values.index, censored=censored, samples=values.index, units=first.units)
-
 # %% ../../nbs/geostatistics/50_simulation.ipynb #b690fef8
-# predecessors of a site in the sparse oracle: within 0.2 % of the dense one
-_PREDECESSORS = 30
-
-
-# unknowns up to which the oracle of a survey with own fields is dense
-_DENSE_UNKNOWNS = 6000
-
-
-def _linear_model(simulated):
-    "Loadings (p, F), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,); own fields come last."
-    scale, closure, own = simulated.open_scale, simulated.closure, simulated._own
-    observed = _linear_scale(simulated.observed.to_numpy(), scale, closure)
-    design = np.column_stack([simulated.latent_fields, np.ones(len(observed))])
-    signal = _linear_scale(simulated.signal.to_numpy(), scale, closure)
+def _best_linear_mixing(simulated):
+    "Loadings (p, F) and intercept (p,) of the linear model that fits the true signal best; own fields come last."
+    own, design = simulated._own, np.column_stack([simulated.latent_fields, np.ones(len(simulated.latent_fields))])
+    signal = _linear_scale(simulated.signal.to_numpy(), simulated.open_scale, simulated.closure)
     if own is not None:
         signal = signal - own.contribution()
     *loadings, intercept = np.linalg.lstsq(design, signal, rcond=None)[0]
     loadings = np.array(loadings).T
-    if own is not None:
-        loadings, intercept = np.hstack([loadings, np.diag(own.sd)]), intercept - own.sd * own.mean
+    if own is None:
+        return loadings, intercept
+    return np.hstack([loadings, np.diag(own.sd)]), intercept - own.sd * own.mean
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #2b6bfdd5
+def _usable_precision(simulated):
+    "One over the error variances, 0 for gross errors and missing cells; shape (1 or n, p)."
     unusable = (simulated.contaminated | simulated.survey.missing).to_numpy()
     precision = simulated.deviation**-2
-    if unusable.any():
-        precision = np.where(unusable, 0.0, precision)
-    return loadings, observed - intercept, precision, intercept
+    return np.where(unusable, 0.0, precision) if unusable.any() else precision
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #1ecffdb4
+def _linear_model(simulated):
+    "Loadings (p, F), residuals (n, p) and precision (1 or n, p) of the linear model, and its intercept (p,); own fields come last."
+    observed = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
+    loadings, intercept = _best_linear_mixing(simulated)
+    return loadings, observed - intercept, _usable_precision(simulated), intercept
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #31779485
 def _processes(simulated):
     "The shared processes, then those of each element alone."
     both = [simulated.fields] + ([] if simulated._own is None else [simulated._own.processes])
     return RandomFields(*(np.concatenate([getattr(fields, name) for fields in both]) for name in
                           ("ranges", "smoothness", "anisotropy", "azimuth")))
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #6c573a51
+# unknowns up to which the oracle of a survey with own fields is dense
+_DENSE_UNKNOWNS = 6000
 
 
 def _is_dense(simulated, dense):
@@ -207,11 +211,15 @@ def _is_dense(simulated, dense):
     n, own = len(simulated.signal), simulated._own
     return n <= DENSE_SITES if own is None else n * len(_processes(simulated)) <= _DENSE_UNKNOWNS
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #a7504c78
 def _correlations(simulated):
     "Correlation matrices (n, n) of the fields."
     fields = _processes(simulated)
     return [fields.correlation(simulated.survey.coordinates, field) for field in range(len(fields))]
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #333b07d1
+# predecessors of a site in the sparse oracle: within 0.2 % of the dense one
+_PREDECESSORS = 30
 
 
 def _vecchia_factors(simulated):
@@ -226,10 +234,6 @@ def _vecchia_factors(simulated):
     return factors
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #ba270f5c
-# joint draws from which the sparse oracle takes variances, and how many are solved for at once
-_DRAWS, _DRAWS_AT_ONCE = 200, 40
-
-
 def _oracle(simulated, layer, dense):
     "Oracle cokriging on the scale on which the model is linear, shape (n, p)."
     loadings, residuals, precision, intercept = _linear_model(simulated)
@@ -244,6 +248,10 @@ def _oracle(simulated, layer, dense):
         signal = signal + microscale_posterior(simulated.microscale_loadings, precision, residuals - signal)
     return signal + intercept
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #ccd9b0c7
+# joint draws from which the sparse oracle takes variances, and how many are solved for at once
+_DRAWS, _DRAWS_AT_ONCE = 200, 40
+
 
 def _drawn_covariance(factors, information, n):
     "Posterior covariance between the fields at each site from joint draws, shape (n, F, F)."
@@ -254,7 +262,7 @@ def _drawn_covariance(factors, information, n):
         total = total + np.einsum("knf,kng->nfg", draws, draws)
     return total / _DRAWS
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #648a4a58
 def _oracle_deviation(simulated, layer, dense):
     "Posterior standard deviation under the linear model on the standard scale, shape (n, p)."
     loadings, residuals, precision, _ = _linear_model(simulated)
@@ -276,90 +284,39 @@ def _oracle_deviation(simulated, layer, dense):
 def _nonlinear_posterior(simulated, n_draws, n_chains, n_warmup, random_state):
     "Posterior of the signal on the scale on which errors are additive."
     values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
-    _, _, precision, _ = _linear_model(simulated)
     factors, generator, own = _vecchia_factors(simulated), np.random.default_rng(random_state), simulated._own
     fields = simulated.latent_fields if own is None else np.hstack([simulated.latent_fields, own.latent])
     starts = generator.standard_normal((len(factors), len(values), n_chains))
     starts[..., ::2] = np.stack([factor.whiten(field) for factor, field in zip(factors, fields.T, strict=True)])[..., None]
-    posterior = sample_fields(simulated.mixing, factors, values, precision, simulated.microscale_loadings, starts, np.arange(n_chains) % 2 > 0,
-                              n_draws, n_warmup, generator)
+    posterior = sample_fields(simulated.mixing, factors, values, _usable_precision(simulated), simulated.microscale_loadings, starts,
+                              np.arange(n_chains) % 2 > 0, n_draws, n_warmup, generator)
     apart = (posterior.r_hat > 1.05).mean()
     if apart > 0.05:
         warnings.warn(f"the chains of the nonlinear oracle do not agree: {apart:.0%} of the cells have an R-hat above 1.05. Draw more, or warm up longer.",
                       stacklevel=3)
     return posterior
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #b8a44fc6
 def _nonlinear_oracle(simulated, layer, posterior):
     "Posterior mean of a layer on the scale on which errors are additive, shape (n, p)."
     if layer == "signal":
         return posterior.mean
     values = _linear_scale(simulated.observed.to_numpy(), simulated.open_scale, simulated.closure)
-    _, _, precision, _ = _linear_model(simulated)
-    return posterior.mean + microscale_posterior(simulated.microscale_loadings, precision, values - posterior.mean)
+    return posterior.mean + microscale_posterior(simulated.microscale_loadings, _usable_precision(simulated), values - posterior.mean)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #265bc0de
-class SimulatedSurvey:
-    """A survey whose true layers are known; made by `simulate_survey`.
+def _layer(simulated, layer):
+    "A true layer by name."
+    if layer not in ("signal", "denoised"):
+        raise SurveyError(f"layer is {layer!r}; expected 'signal' or 'denoised'.")
+    return getattr(simulated, layer)
 
-    Attributes: `survey` (Survey, ppm, with `truth` set to this object), `signal`, `denoised` and `observed` (DataFrames (n, p), ppm),
-    `contaminated` (DataFrame (n, p), bool), `duplicates` (Survey of field duplicates indexed by the samples they repeat, or None),
-    `fields` (RandomFields), `latent_fields` (n, L), `ranges` (L,), `noise`, `noise_sd` (p,) in log units, `deviation` (1 or n, p) on
-    the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`; `own_fields` (n, p), what each element's own field adds to its signal
-    on the standard scale (zero without own fields; with closure, on that of log-ratios to the rest), and `own_ranges` (p,) in map units (NaN without);
-    `mixing` (Mixing), from fields to the signal.
-    """
+# %% ../../nbs/geostatistics/50_simulation.ipynb #61e938bd
+class _StandardScale:
+    "The methods of `SimulatedSurvey` that carry contents to the standard scale and back, and score estimates there."
 
-    # a twin of another kind has no own fields and no known mixing unless it says so
-    _own = mixing = None
-
-    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting, mixing,
-                 own=None):
-        """Put the layers into ppm and the observed one, as it is reported, into a Survey.
-
-        Parameters
-        ----------
-        coordinates : ndarray
-            Sites, shape (n, 2), in map units.
-        fields : RandomFields
-            Model of the processes.
-        latent_fields : ndarray
-            Realised processes, shape (n, L).
-        layers : dict
-            Arrays (n, p) on the standard scale, by name: "signal", "denoised", "observed"; (d, p): "duplicate".
-        noise : float
-            Root mean square of the measurement error on the standard scale.
-        deviation : ndarray
-            Standard deviation of the error of every cell on the standard scale, shape (1, p) or (n, p).
-        microscale_loadings : ndarray
-            Loadings of micro-scale geology on the standard scale, shape (p, 2); zero without it.
-        reporting : dict
-            "contamination", "contamination_sd", "missing", "censored", "closure", "duplicate_rows", "generators".
-        mixing : Mixing
-            From the shared fields, and the own ones if there are any, to the signal on the standard scale.
-        own : _OwnFields, optional
-            Fields of each element alone.
-        """
-        self.fields, self.latent_fields, self.ranges = fields, latent_fields, fields.ranges
-        self.noise, self.deviation, self.microscale_loadings = float(noise), deviation, microscale_loadings
-        self.mixing, self._own, shape = mixing, own, layers["signal"].shape
-        self.own_fields = np.zeros(shape) if own is None else own.contribution()
-        self.own_ranges = np.full(shape[1], np.nan) if own is None else own.processes.ranges
-        self.closure, self.open_scale = reporting["closure"], _scale(layers["signal"].shape[1], reporting["closure"])
-        self.index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
-        self.signal, self.denoised, self.observed = (
-            _frame(_contents(layers[name], self.open_scale, self.closure), self) for name in ("signal", "denoised", "observed"))
-        self.scale, self.noise_sd = self.open_scale, (self.open_scale["spread"] * self.noise).rename("noise_sd")
-        if self.closure:
-            logarithms = np.log(self.signal)
-            self.scale = pd.DataFrame({"log_median": logarithms.mean(), "spread": logarithms.std(ddof=0)})
-            self.noise_sd = np.sqrt((self.cell_noise_sd()**2).mean()).rename("noise_sd")
-        self.survey, contaminated, self.duplicates = _report(self, coordinates, layers["duplicate"], reporting)
-        self.contaminated = _frame(contaminated, self)
-
-    def __repr__(self):
-        return (f"SimulatedSurvey({len(self.signal)} samples, {len(self.scale)} elements, {len(self.ranges)} processes, "
-                f"noise/signal {self.noise:g})")
+    # log-median and spread of every element, so that the signal has mean 0 and variance 1; a frame with one row per element
+    scale: pd.DataFrame
 
     def to_ppm(self, standard):
         """Concentrations, DataFrame (n, p) in ppm, from values (n, p) on the standard scale."""
@@ -393,6 +350,19 @@ class SimulatedSurvey:
         difference = self.standardise(frame) - self.standardise(_layer(self, layer))
         return float(np.sqrt(np.nanmean(difference.to_numpy()**2)))
 
+# %% ../../nbs/geostatistics/50_simulation.ipynb #9c7babd6
+def _estimate(simulated, linear, standardised):
+    "An estimate (n, p) on the scale on which the model is linear as a table: on the standard scale, or in ppm."
+    ppm = _frame(_contents(linear, simulated.open_scale, simulated.closure), simulated)
+    return simulated.standardise(ppm) if standardised else ppm
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #5d21b026
+class _LinearOracle:
+    "The methods of `SimulatedSurvey` for the best linear estimate and its standard deviation."
+
+    # fields of each element alone; a twin has none unless it says so
+    _own = None
+
     def oracle(self, standardised=False, layer="signal", dense=None):
         """Cokriging under the true model: the best any method can do when mixing is linear.
 
@@ -412,8 +382,7 @@ class SimulatedSurvey:
             Posterior mean (n, p) on the standard scale, or its back-transform (the median) in ppm.
         """
         _layer(self, layer)
-        ppm = _frame(_contents(_oracle(self, layer, dense), self.open_scale, self.closure), self)
-        return self.standardise(ppm) if standardised else ppm
+        return _estimate(self, _oracle(self, layer, dense), standardised)
 
     def oracle_deviation(self, layer="signal", dense=None):
         """Posterior standard deviation of the oracle.
@@ -433,6 +402,14 @@ class SimulatedSurvey:
         """
         _layer(self, layer)
         return _frame(_oracle_deviation(self, layer, dense), self)
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #c6372781
+class _NonlinearOracle:
+    "The methods of `SimulatedSurvey` for the posterior under the true mixing."
+
+    # a twin of another kind has no known mixing unless it says so
+    mixing = None
+
     def nonlinear_posterior(self, n_draws=250, n_chains=4, n_warmup=150, random_state=0):
         """Draws of the signal given the survey and the true mixing, ranges and errors: the posterior that nobody can improve upon.
 
@@ -480,17 +457,79 @@ class SimulatedSurvey:
         """
         _layer(self, layer)
         posterior = self.nonlinear_posterior() if posterior is None else posterior
-        ppm = _frame(_contents(_nonlinear_oracle(self, layer, posterior), self.open_scale, self.closure), self)
-        return self.standardise(ppm) if standardised else ppm
+        return _estimate(self, _nonlinear_oracle(self, layer, posterior), standardised)
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #ce518d3a
+def _closed_scale(signal):
+    "Log-median and spread of the elements of a closed survey, from its signal (n, p) in ppm; a frame with one row per element."
+    logarithms = np.log(signal)
+    return pd.DataFrame({"log_median": logarithms.mean(), "spread": logarithms.std(ddof=0)})
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #4112faa7
+def _typical_deviation(simulated):
+    "Root mean square over the samples of the measurement error of every element, a Series (p,) in log units."
+    if simulated.closure:
+        return np.sqrt((simulated.cell_noise_sd()**2).mean()).rename("noise_sd")
+    return (simulated.open_scale["spread"] * simulated.noise).rename("noise_sd")
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #5f2fbe08
+class SimulatedSurvey(_StandardScale, _LinearOracle, _NonlinearOracle):
+    """A survey whose true layers are known; made by `simulate_survey`.
+
+    Attributes: `survey` (Survey, ppm, with `truth` set to this object), `signal`, `denoised` and `observed` (DataFrames (n, p), ppm),
+    `contaminated` (DataFrame (n, p), bool), `duplicates` (Survey of field duplicates indexed by the samples they repeat, or None),
+    `fields` (RandomFields), `latent_fields` (n, L), `ranges` (L,), `noise`, `noise_sd` (p,) in log units, `deviation` (1 or n, p) on
+    the standard scale, `microscale_loadings` (p, 2), `scale`, `closure`; `own_fields` (n, p), what each element's own field adds to its signal
+    on the standard scale (zero without own fields; with closure, on that of log-ratios to the rest), and `own_ranges` (p,) in map units (NaN without);
+    `mixing` (Mixing), from fields to the signal.
+    """
+
+    def __init__(self, coordinates, fields, latent_fields, layers, noise, deviation, microscale_loadings, reporting, mixing,
+                 own=None):
+        """Put the layers into ppm and the observed one, as it is reported, into a Survey.
+
+        Parameters
+        ----------
+        coordinates : ndarray
+            Sites, shape (n, 2), in map units.
+        fields : RandomFields
+            Model of the processes.
+        latent_fields : ndarray
+            Realised processes, shape (n, L).
+        layers : dict
+            Arrays (n, p) on the standard scale, by name: "signal", "denoised", "observed"; (d, p): "duplicate".
+        noise : float
+            Root mean square of the measurement error on the standard scale.
+        deviation : ndarray
+            Standard deviation of the error of every cell on the standard scale, shape (1, p) or (n, p).
+        microscale_loadings : ndarray
+            Loadings of micro-scale geology on the standard scale, shape (p, 2); zero without it.
+        reporting : dict
+            "contamination", "contamination_sd", "missing", "censored", "closure", "duplicate_rows", "generators".
+        mixing : Mixing
+            From the shared fields, and the own ones if there are any, to the signal on the standard scale.
+        own : _OwnFields, optional
+            Fields of each element alone.
+        """
+        self.fields, self.latent_fields, self.ranges = fields, latent_fields, fields.ranges
+        self.noise, self.deviation, self.microscale_loadings = float(noise), deviation, microscale_loadings
+        self.mixing, self._own, shape = mixing, own, layers["signal"].shape
+        self.own_fields = np.zeros(shape) if own is None else own.contribution()
+        self.own_ranges = np.full(shape[1], np.nan) if own is None else own.processes.ranges
+        self.closure, self.open_scale = reporting["closure"], _scale(layers["signal"].shape[1], reporting["closure"])
+        self.index = pd.Index([f"S{row:04d}" for row in range(1, len(coordinates) + 1)], name="sample")
+        self.signal, self.denoised, self.observed = (
+            _frame(_contents(layers[name], self.open_scale, self.closure), self) for name in ("signal", "denoised", "observed"))
+        self.scale = _closed_scale(self.signal) if self.closure else self.open_scale
+        self.noise_sd = _typical_deviation(self)
+        self.survey, contaminated, self.duplicates = _report(self, coordinates, layers["duplicate"], reporting)
+        self.contaminated = _frame(contaminated, self)
+
+    def __repr__(self):
+        return (f"SimulatedSurvey({len(self.signal)} samples, {len(self.scale)} elements, {len(self.ranges)} processes, "
+                f"noise/signal {self.noise:g})")
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #81433d61
-def _layer(simulated, layer):
-    "A true layer by name."
-    if layer not in ("signal", "denoised"):
-        raise SurveyError(f"layer is {layer!r}; expected 'signal' or 'denoised'.")
-    return getattr(simulated, layer)
-
-
 def _degree(mixing):
     "Degree of nonlinearity, 0 to 1, from a name or a number."
     degree = {"linear": 0.0, "nonlinear": 1.0}.get(mixing, mixing)
@@ -498,7 +537,7 @@ def _degree(mixing):
         raise SurveyError(f"mixing is {mixing!r}; expected 'linear', 'nonlinear', or a degree of nonlinearity from 0 to 1.")
     return float(degree)
 
-
+# %% ../../nbs/geostatistics/50_simulation.ipynb #d6781c78
 def _check(n_samples, noise, microscale, extent, contamination_sd, shares):
     "Refuse settings that no survey can have."
     if not 3 <= n_samples <= 1_000_000:
@@ -512,6 +551,17 @@ def _check(n_samples, noise, microscale, extent, contamination_sd, shares):
     if shares["duplicates"] and round(shares["duplicates"] * n_samples) < 3:
         raise SurveyError(f"duplicates is {shares['duplicates']}, {round(shares['duplicates'] * n_samples)} of {n_samples} sites; "
                           "expected at least 3 sites.")
+
+# %% ../../nbs/geostatistics/50_simulation.ipynb #a2e28575
+def _signal(fields, latent_fields, sites, n_elements, degree, own, generators):
+    "The signal (n, p) on the standard scale, its mixing, and the own fields, or None without them."
+    main, alone = generators
+    mixing = _mixing(latent_fields, n_elements, degree, main)
+    signal = mixing.signal(latent_fields)
+    if not own:
+        return signal, mixing, None
+    processes = _own_processes(fields, n_elements, alone)
+    return _with_own(signal, mixing, own, processes, processes.draw(sites, alone))
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #7c301c43
 def _layers(signal, noise, microscale, error, duplicate_rows, generators):
@@ -594,11 +644,7 @@ def simulate_survey(n_samples=2000, n_elements=12, ranges=(8, 15, 30), noise=1.0
     sites = sampling_sites(n_samples, design, extent, generator)
     latent_fields = fields.draw(sites, generator)
     twice = np.flatnonzero(random_cells(n_samples, duplicates, chosen))
-    mixing, own_fields = _mixing(latent_fields, n_elements, degree, generator), None
-    signal = mixing.signal(latent_fields)
-    if own:
-        processes = _own_processes(fields, n_elements, alone)
-        signal, mixing, own_fields = _with_own(signal, mixing, own, processes, processes.draw(sites, alone))
+    signal, mixing, own_fields = _signal(fields, latent_fields, sites, n_elements, degree, own, (generator, alone))
     layers, deviation, loadings = _layers(signal, noise, microscale, error, twice, (generator, tails, again))
     reporting = dict(contamination=contamination, contamination_sd=contamination_sd, missing=missing, censored=censored,
                      closure=closure, duplicate_rows=twice, generators=(gross, gaps))

@@ -29,7 +29,7 @@ _TOGETHER_EDGES, _ALONE_EDGES = np.linspace(0, 1, 41) ** 2, np.linspace(0, 1, 81
 _TOGETHER_POINTS, _ALONE_POINTS = ((edges[1:] + edges[:-1]) / 2 for edges in (_TOGETHER_EDGES, _ALONE_EDGES))
 _SURVEY_POINTS = np.linspace(-2.5, 2.5, 11)  # of the survey's level, in standard deviations
 
-
+# %% ../../nbs/model/43_measurement_error.ipynb #dc09689c
 def replicate_contrasts(values, groups):
     """Differences between analyses of the same site, scaled to the variance of one analysis.
 
@@ -55,7 +55,7 @@ def replicate_contrasts(values, groups):
             column += [(found[k] - found[:k].mean()) * np.sqrt(k / (k + 1)) for k in range(1, len(found))]
     return [np.array(column) for column in contrasts]
 
-
+# %% ../../nbs/model/43_measurement_error.ipynb #a2bafdc9
 def _student_log_density(contrasts, variance, degrees):
     """Sum of log densities of contrasts under each variance (p,), with Student tails or, for degrees None, Normal ones."""
     if not len(contrasts):
@@ -68,9 +68,6 @@ def _student_log_density(contrasts, variance, degrees):
     return (constant - (degrees + 1) / 2 * np.log1p(contrasts[:, None] ** 2 / (degrees * scale2))).sum(axis=0)
 
 # %% ../../nbs/model/43_measurement_error.ipynb #4e0a1b01
-_FEWEST = 20  # differences from which tails can be told
-
-
 def error_prior(model):
     """Prior of the measurement variance of each variable of a fitted model.
 
@@ -97,6 +94,9 @@ def error_prior(model):
     # a wider prior with a higher median: more error is expected, no more of it is removed
     return dict(median=ERROR_SHARE * total * raised + near, spread=np.sqrt(ELEMENT_SPREAD**2 + 2 * np.log(raised)))
 
+# %% ../../nbs/model/43_measurement_error.ipynb #b4cdfbce
+_FEWEST = 20  # differences from which tails can be told
+
 
 def local_tails(values, coordinates):
     """How heavy the tails of differences between nearest neighbours are, (q,): variance over robust variance, near 1 for the Normal; of values (n, q)."""
@@ -107,7 +107,7 @@ def local_tails(values, coordinates):
             tails[which] = np.mean(apart**2) / (np.median(np.abs(apart)) / norm.ppf(0.75)) ** 2
     return tails
 
-
+# %% ../../nbs/model/43_measurement_error.ipynb #83c91fe3
 def near_limit_variance(survey):
     """Relative variance that the detection limit itself implies, mean over the samples, (p,): a third, squared, at the limit, falling as 1 / content^2;
     0 for elements without a value below detection."""
@@ -119,6 +119,55 @@ def near_limit_variance(survey):
 _KNOWN = 0.1  # standard deviation of the logarithm of a measurement variance that is given as known
 
 
+def _grid_log_likelihood(variance, contrasts, degrees_of_freedom, known_variance):
+    """Log likelihoods (q, T, A) of the measurement variances of the grid: of contrasts, and of variances that are known from elsewhere."""
+    log = np.stack([_student_log_density(found, points.ravel(), degrees_of_freedom).reshape(points.shape)
+                    for found, points in zip(contrasts, variance, strict=True)])
+    if known_variance is not None:
+        for which in np.flatnonzero(np.isfinite(known_variance)):
+            log[which] -= 0.5 * (np.log(variance[which] / known_variance[which]) / _KNOWN) ** 2
+    return log
+
+# %% ../../nbs/model/43_measurement_error.ipynb #22416a3e
+def _grid_weights(log, variance, median, spread):
+    """Posterior weights (q, T, A) of the points of the grid, and (T,) of the share in what elements do together, from log likelihoods (q, T, A)."""
+    median, spread = (np.broadcast_to(np.asarray(part, dtype=float), len(variance))[:, None, None, None] for part in (median, spread))
+    level = SURVEY_SPREAD * _SURVEY_POINTS[:, None, None]
+    distance = np.log(variance)[:, None] - np.log(median) - level  # (q, C, T, A)
+    prior = -0.5 * (distance / spread) ** 2 - np.log(variance)[:, None] + np.log(np.diff(_ALONE_EDGES))
+    # given the survey's level and the share in what elements do together, the prior is a proper one: the nugget says nothing about either
+    joint = prior - logsumexp(prior, axis=3, keepdims=True) + log[:, None]
+    of_together = beta.logpdf(_TOGETHER_POINTS, *TOGETHER_PRIOR) + np.log(np.diff(_TOGETHER_EDGES)) - 0.5 * _SURVEY_POINTS[:, None] ** 2
+    of_together = of_together + logsumexp(joint, axis=3).sum(axis=0)  # (C, T)
+    chance = np.exp(of_together - logsumexp(of_together))
+    return (np.exp(joint - logsumexp(joint, axis=3, keepdims=True)) * chance[..., None]).sum(axis=1), chance.sum(axis=0)
+
+# %% ../../nbs/model/43_measurement_error.ipynb #02d1942e
+def _parts_to_remove(weight, variance, together, alone, lower):
+    """Parts to remove, of what elements do together and alone (q,): for the least expected relative loss, but in all not more than twice the lower end of
+    the interval of the measurement variance, beyond which a value would be worse than the raw one."""
+    relative = weight / variance  # the loss counts in units of the error that was there
+    removed = relative.sum(axis=1) @ _ALONE_POINTS / relative.sum(axis=(1, 2))
+    by_element = relative.sum(axis=2) * (together[:, None] + 1e-12)
+    removed_together = (by_element @ _TOGETHER_POINTS).sum() / by_element.sum()
+    return removed_together, np.minimum(removed, np.maximum(2 * lower - removed_together * together, 0) / alone)
+
+# %% ../../nbs/model/43_measurement_error.ipynb #1e9a9b9c
+def _shares(weight, weight_together, variance, together, alone, lower):
+    """Posterior means and standard deviations of both shares, and the parts of the means that are best removed."""
+    of_alone = weight.sum(axis=1)
+    mean, mean_together = of_alone @ _ALONE_POINTS, weight_together @ _TOGETHER_POINTS
+    removed_together, removed = _parts_to_remove(weight, variance, together, alone, lower)
+    return dict(together_share=float(mean_together), together_spread=float(np.sqrt(weight_together @ (_TOGETHER_POINTS - mean_together) ** 2)),
+                together_caution=float(removed_together / mean_together), alone_share=mean,
+                alone_spread=np.sqrt((of_alone * (_ALONE_POINTS - mean[:, None]) ** 2).sum(axis=1)), alone_caution=removed / mean)
+
+# %% ../../nbs/model/43_measurement_error.ipynb #cd4d71a3
+def _weighted_quantiles(values, weights, levels):
+    order = np.argsort(values)
+    return np.interp(levels, np.cumsum(weights[order]) - weights[order] / 2, values[order])
+
+# %% ../../nbs/model/43_measurement_error.ipynb #f50c94e5
 def share_posterior(together, alone, contrasts=None, degrees_of_freedom=None, known_variance=None, median=ERROR_SHARE, spread=ELEMENT_SPREAD):
     """What is known about the measurement variance, and about the shares of error in the nugget.
 
@@ -144,46 +193,13 @@ def share_posterior(together, alone, contrasts=None, degrees_of_freedom=None, kn
     """
     contrasts = [np.zeros(0)] * len(alone) if contrasts is None else contrasts
     variance = np.stack([_TOGETHER_POINTS[:, None] * b2 + _ALONE_POINTS * s2 for b2, s2 in zip(together, alone, strict=True)])  # (q, T, A)
-    log = np.stack([_student_log_density(found, points.ravel(), degrees_of_freedom).reshape(points.shape)
-                    for found, points in zip(contrasts, variance, strict=True)])
-    if known_variance is not None:
-        for which in np.flatnonzero(np.isfinite(known_variance)):
-            log[which] -= 0.5 * (np.log(variance[which] / known_variance[which]) / _KNOWN) ** 2
+    log = _grid_log_likelihood(variance, contrasts, degrees_of_freedom, known_variance)
     weight, weight_together = _grid_weights(log, variance, median, spread)
     lower, upper = np.array([_weighted_quantiles(points.ravel(), chance.ravel(), (0.05, 0.95)) for points, chance in zip(variance, weight, strict=True)]).T
     return (dict(variance=(weight * variance).sum(axis=(1, 2)), lower=lower, upper=upper, n_contrasts=np.array([len(c) for c in contrasts]))
             | _shares(weight, weight_together, variance, together, alone, lower))
 
-
-def _grid_weights(log, variance, median, spread):
-    """Posterior weights (q, T, A) of the points of the grid, and (T,) of the share in what elements do together, from log likelihoods (q, T, A)."""
-    median, spread = (np.broadcast_to(np.asarray(part, dtype=float), len(variance))[:, None, None, None] for part in (median, spread))
-    level = SURVEY_SPREAD * _SURVEY_POINTS[:, None, None]
-    distance = np.log(variance)[:, None] - np.log(median) - level  # (q, C, T, A)
-    prior = -0.5 * (distance / spread) ** 2 - np.log(variance)[:, None] + np.log(np.diff(_ALONE_EDGES))
-    # given the survey's level and the share in what elements do together, the prior is a proper one: the nugget says nothing about either
-    joint = prior - logsumexp(prior, axis=3, keepdims=True) + log[:, None]
-    of_together = beta.logpdf(_TOGETHER_POINTS, *TOGETHER_PRIOR) + np.log(np.diff(_TOGETHER_EDGES)) - 0.5 * _SURVEY_POINTS[:, None] ** 2
-    of_together = of_together + logsumexp(joint, axis=3).sum(axis=0)  # (C, T)
-    chance = np.exp(of_together - logsumexp(of_together))
-    return (np.exp(joint - logsumexp(joint, axis=3, keepdims=True)) * chance[..., None]).sum(axis=1), chance.sum(axis=0)
-
-
-def _shares(weight, weight_together, variance, together, alone, lower):
-    """Posterior means and standard deviations of both shares, and how much of them to remove: for the least expected relative loss, but in all not more
-    than twice the lower end of the interval of the measurement variance, beyond which a value would be worse than the raw one."""
-    of_alone = weight.sum(axis=1)
-    mean, mean_together = of_alone @ _ALONE_POINTS, weight_together @ _TOGETHER_POINTS
-    relative = weight / variance  # the loss counts in units of the error that was there
-    removed = relative.sum(axis=1) @ _ALONE_POINTS / relative.sum(axis=(1, 2))
-    by_element = relative.sum(axis=2) * (together[:, None] + 1e-12)
-    removed_together = (by_element @ _TOGETHER_POINTS).sum() / by_element.sum()
-    removed = np.minimum(removed, np.maximum(2 * lower - removed_together * together, 0) / alone)
-    return dict(together_share=float(mean_together), together_spread=float(np.sqrt(weight_together @ (_TOGETHER_POINTS - mean_together) ** 2)),
-                together_caution=float(removed_together / mean_together), alone_share=mean,
-                alone_spread=np.sqrt((of_alone * (_ALONE_POINTS - mean[:, None]) ** 2).sum(axis=1)), alone_caution=removed / mean)
-
-
+# %% ../../nbs/model/43_measurement_error.ipynb #02906fd1
 def draw_shares(together, alone, generator, median=ERROR_SHARE, spread=ELEMENT_SPREAD):
     """A draw from the prior: the share of error in what elements do together, and in what each does alone, (q,); arguments as in `share_posterior`."""
     shared, level = generator.beta(*TOGETHER_PRIOR), np.log(median) + SURVEY_SPREAD * generator.standard_normal()
@@ -191,11 +207,6 @@ def draw_shares(together, alone, generator, median=ERROR_SHARE, spread=ELEMENT_S
     lowest, highest = (norm.cdf((np.log(shared * together + part * alone) - level) / spread) for part in (0, 1))
     error = np.exp(level + spread * norm.ppf(generator.uniform(lowest, highest)))
     return shared, (error - shared * together) / alone
-
-
-def _weighted_quantiles(values, weights, levels):
-    order = np.argsort(values)
-    return np.interp(levels, np.cumsum(weights[order]) - weights[order] / 2, values[order])
 
 # %% ../../nbs/model/43_measurement_error.ipynb #0d18421b
 def residual_geology(weight, observed, variance, share, residual=0.0, spread=0.0, caution=1.0):

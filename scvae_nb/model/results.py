@@ -74,6 +74,16 @@ def _frame(result, values, columns=None):
     return pd.DataFrame(np.asarray(values), index=result.index, columns=list(columns or result.elements))
 
 # %% ../../nbs/model/50_results.ipynb #76ad3cf2
+def _variances(result, layer, scale):
+    """Variance of a new observation by source, dict of arrays (n, p), or (n, q) on the model's scale."""
+    latent, epistemic = result.summary[f"variance_{layer}_{scale}"]
+    if scale == "original":
+        aleatoric = result.summary["aleatoric_original"]
+    else:
+        aleatoric = np.broadcast_to(result.posterior.measurement_variance() * result.scaler.scale**2, latent.shape)
+    return {"aleatoric": aleatoric, "latent": latent, "epistemic": epistemic, "total": aleatoric + latent + epistemic}
+
+# %% ../../nbs/model/50_results.ipynb #2f311df3
 class Estimates:
     """The methods of `DenoisedSurvey` that say what the best estimate is, and how sure it is."""
 
@@ -140,14 +150,8 @@ class Estimates:
         _choose("kind", kind, KINDS)
         _choose("scale", scale, ("original", "model"))
         _choose("layer", layer, LAYERS[:2])
-        latent, epistemic = self.summary[f"variance_{layer}_{scale}"]
-        if scale == "original":
-            aleatoric, columns = self.summary["aleatoric_original"], self.elements
-        else:
-            columns = self.transform.coordinates_names
-            aleatoric = np.broadcast_to(self.posterior.measurement_variance() * self.scaler.scale**2, latent.shape)
-        parts = {"aleatoric": aleatoric, "latent": latent, "epistemic": epistemic, "total": aleatoric + latent + epistemic}
-        return _frame(self, np.sqrt(parts[kind]), columns)
+        columns = self.elements if scale == "original" else self.transform.coordinates_names
+        return _frame(self, np.sqrt(_variances(self, layer, scale)[kind]), columns)
 
 # %% ../../nbs/model/50_results.ipynb #f71e3321
 def _check_n_draws(n_draws):

@@ -522,7 +522,7 @@ def _draw_parts(axes, layers, element: str) -> None:
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="upper left")
 
-
+# %% ../../nbs/reporting/10_plots.ipynb #a0d5dfa5
 def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
     """Where the uncertainty comes from.
 
@@ -552,6 +552,48 @@ def plot_uncertainty(result, element: str | None = None, scores=None) -> Figure:
     return figure
 
 # %% ../../nbs/reporting/10_plots.ipynb #0ca0d605
+_legend_below = dict(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+
+
+def _draw_loss(axes, history, counted) -> None:
+    dress_axes(axes, "Loss and its terms" if counted == "epoch" else "Loss, given the latents", counted, "nats per sample")
+    colours = {"loss": ink_colour, "negative_log_likelihood": "#0072b2", "kl_latent": "#e69f00", "kl_weights": "#009e73"}
+    for name in [name for name in colours if name in history]:
+        axes.plot(history[counted], history[name], color=colours[name], linewidth=1.4, label=name.replace("_", " "))
+    if counted == "epoch":
+        axes.legend(**_legend_below)
+
+# %% ../../nbs/reporting/10_plots.ipynb #0e1f8c01
+def _draw_held_out(axes, history, counted) -> None:
+    dress_axes(axes, "Held-out cells", counted, "negative log score, lower is better")
+    axes.plot(history[counted], history["held_out"], color="#d55e00", linewidth=1.4)
+    if history["held_out"].notna().any():
+        best = history.loc[history["held_out"].idxmin()]
+        axes.plot(best[counted], best["held_out"], "o", color=ink_colour, markersize=5)
+        axes.annotate(f"lowest: {counted} {best[counted]:.0f}", (best[counted], best["held_out"]), fontsize=8,
+                      xytext=(0.97, 0.94), textcoords="axes fraction", ha="right", va="top",
+                      arrowprops={"arrowstyle": "-", "color": faint_colour, "linewidth": 0.8})
+
+# %% ../../nbs/reporting/10_plots.ipynb #6243ba25
+def _draw_latents(axes, history) -> None:
+    dress_axes(axes, "Spatial latents that are on", "round", "number")
+    axes.step(history["round"], history["latents"], where="post", color="#56b4e9", linewidth=1.4)
+    axes.set_ylim(0, history["latents"].max() + 1)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+# %% ../../nbs/reporting/10_plots.ipynb #2c389a55
+def _draw_steps(axes, history) -> None:
+    dress_axes(axes, "Steps", "epoch", "gradient norm")
+    axes.plot(history["epoch"], history["gradient_norm"], color="#56b4e9", linewidth=1.2, label="gradient norm")
+    rate = axes.plot([], [], color="#cc79a7", linewidth=1.4, linestyle="--", label="learning rate (right axis)")
+    twin = axes.twinx()
+    twin.plot(history["epoch"], history["learning_rate"], color=rate[0].get_color(), linewidth=1.4, linestyle="--")
+    twin.tick_params(labelsize=8, color=faint_colour)
+    twin.spines[["top", "left", "bottom"]].set_visible(False)
+    twin.spines["right"].set_color(faint_colour)
+    axes.legend(**_legend_below)
+
+# %% ../../nbs/reporting/10_plots.ipynb #d2e2fe08
 def plot_training(model_or_history) -> Figure:
     """How the fit went: by round of refined inference, or by epoch of amortised inference.
 
@@ -577,45 +619,3 @@ def plot_training(model_or_history) -> Figure:
         for panel in (left, middle, right):
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
-
-
-_legend_below = dict(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
-
-
-def _draw_loss(axes, history, counted) -> None:
-    dress_axes(axes, "Loss and its terms" if counted == "epoch" else "Loss, given the latents", counted, "nats per sample")
-    colours = {"loss": ink_colour, "negative_log_likelihood": "#0072b2", "kl_latent": "#e69f00", "kl_weights": "#009e73"}
-    for name in [name for name in colours if name in history]:
-        axes.plot(history[counted], history[name], color=colours[name], linewidth=1.4, label=name.replace("_", " "))
-    if counted == "epoch":
-        axes.legend(**_legend_below)
-
-
-def _draw_held_out(axes, history, counted) -> None:
-    dress_axes(axes, "Held-out cells", counted, "negative log score, lower is better")
-    axes.plot(history[counted], history["held_out"], color="#d55e00", linewidth=1.4)
-    if history["held_out"].notna().any():
-        best = history.loc[history["held_out"].idxmin()]
-        axes.plot(best[counted], best["held_out"], "o", color=ink_colour, markersize=5)
-        axes.annotate(f"lowest: {counted} {best[counted]:.0f}", (best[counted], best["held_out"]), fontsize=8,
-                      xytext=(0.97, 0.94), textcoords="axes fraction", ha="right", va="top",
-                      arrowprops={"arrowstyle": "-", "color": faint_colour, "linewidth": 0.8})
-
-
-def _draw_latents(axes, history) -> None:
-    dress_axes(axes, "Spatial latents that are on", "round", "number")
-    axes.step(history["round"], history["latents"], where="post", color="#56b4e9", linewidth=1.4)
-    axes.set_ylim(0, history["latents"].max() + 1)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _draw_steps(axes, history) -> None:
-    dress_axes(axes, "Steps", "epoch", "gradient norm")
-    axes.plot(history["epoch"], history["gradient_norm"], color="#56b4e9", linewidth=1.2, label="gradient norm")
-    rate = axes.plot([], [], color="#cc79a7", linewidth=1.4, linestyle="--", label="learning rate (right axis)")
-    twin = axes.twinx()
-    twin.plot(history["epoch"], history["learning_rate"], color=rate[0].get_color(), linewidth=1.4, linestyle="--")
-    twin.tick_params(labelsize=8, color=faint_colour)
-    twin.spines[["top", "left", "bottom"]].set_visible(False)
-    twin.spines["right"].set_color(faint_colour)
-    axes.legend(**_legend_below)
