@@ -3,7 +3,7 @@
     python tools/check_imports.py
 
 - a wing imports only from the wings it may use, and nobody imports through the package's front door;
-- torch and pyro stand in the model wing alone; nbdev, fastcore and IPython nowhere in the package;
+- pyro stands in the model wing alone, torch there and in prospectivity; nbdev, fastcore and IPython nowhere in the package;
 - no circle of imports among the rooms of a wing, imports inside functions included;
 - names with a leading underscore stay in their room: no other room, page or benchmark takes them;
 - every room is exported by its own notebook: `nbs/<wing>/NN_<room>.ipynb` gives `scvae_nb/<wing>/<room>.py`;
@@ -27,7 +27,7 @@ WINGS = {  # each wing and the wings that it may use
     "reporting": ["survey", "geostatistics", "model", "evaluation"],
     "cli": ["survey", "geostatistics", "model", "evaluation", "prospectivity", "reporting"],
 }
-ONLY_IN_MODEL = {"torch", "pyro"}
+ONLY_IN = {"torch": ["model", "prospectivity"], "pyro": ["model"]}
 NOWHERE = {"nbdev", "fastcore", "execnb", "IPython"}
 
 _DEFAULT_EXP = re.compile(r"^\s*#\|\s*default_exp\s+(\S+)", re.MULTILINE)
@@ -67,8 +67,8 @@ def judge(wing, name):
     top, *inner = name.split(".")
     if top in NOWHERE:
         return f"the package does not use {top}"
-    if top in ONLY_IN_MODEL and wing != "model":
-        return f"{top} belongs in the model wing alone"
+    if wing not in ONLY_IN.get(top, [wing]):
+        return f"{top} belongs in {' and '.join(ONLY_IN[top])} alone"
     if inner[-1:] == ["*"]:
         return "star import"
     if top != PACKAGE or inner == ["__version__"]:
