@@ -228,7 +228,7 @@ def read_shapes(path, crs=None, layer=None):
     expected, found = as_crs(crs), as_crs(shapes.crs)
     if expected is not None and not same_crs(expected, found):
         raise SurveyError(f"{path.name} is in {'no stated reference system' if found is None else found.name}, expected {expected.name}; nothing is "
-                          f"reprojected unasked. {'Read it without crs and state it with .set_crs' if found is None else 'Read it without crs and use .to_crs'}.")
+                          f"reprojected unasked. Read it without crs and use {'.set_crs' if found is None else '.to_crs'}.")
     return shapes
 
 # %% ../../nbs/prospectivity/05_layers.ipynb #b1f14f25
