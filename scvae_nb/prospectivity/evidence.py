@@ -131,7 +131,7 @@ def line_density(lines, like, radius, name="line_density"):
     SurveyError
         For no lines, other shapes, another reference system, or a radius that is not positive.
     """
-    if not np.isscalar(radius) or not np.isfinite(radius) or radius <= 0:
+    if np.ndim(radius) or not np.isfinite(radius) or radius <= 0:
         raise SurveyError(f"radius={radius!r}; expected a positive number of map units.")
     grid, shapely = as_grid(like), _import_shapely()
     segments = line_segments(plain_shapes(lines, grid, {"LineString", "LinearRing"}))
@@ -261,20 +261,21 @@ def layers_over_draws(draws, function):
     SurveyError
         For fewer than two draws.
     """
-    count, mean, squares, first = 0, 0.0, 0.0, None
+    count, mean, squares, result = 0, xarray.Dataset(), xarray.Dataset(), xarray.Dataset()
     for draw in draws:
         made = function(draw)
-        made = made.to_dataset() if isinstance(made, xarray.DataArray) else made
-        first, count = made if first is None else first, count + 1
+        made, count = made.to_dataset() if isinstance(made, xarray.DataArray) else made, count + 1
+        if count == 1:
+            result, mean, squares = made.copy(), made, 0 * made
+            continue
         step = made - mean
         mean = mean + step / count
         squares = squares + step * (made - mean)
-    if first is None or count < 2:
+    if count < 2:
         raise SurveyError(f"there were {count} draws; a spread needs at least two, and some dozens to be worth reading.")
     deviation = np.sqrt(squares / (count - 1))
-    result = first.copy()
-    for name in list(first.data_vars):
-        about = first[name].attrs
+    for name in list(mean.data_vars):
+        about = result[name].attrs
         result[name] = mean[name].assign_attrs(about)
         described = f"standard deviation of {about.get('long_name', name)} over the posterior"
         result[f"{name}_std"] = deviation[name].assign_attrs(about | dict(long_name=described))
