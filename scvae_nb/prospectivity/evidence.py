@@ -273,7 +273,7 @@ def layers_over_draws(draws, function):
         squares = squares + step * (made - mean)
     if count < 2:
         raise SurveyError(f"there were {count} draws; a spread needs at least two, and some dozens to be worth reading.")
-    deviation = np.sqrt(squares / (count - 1))
+    deviation = (squares / (count - 1)) ** 0.5
     for name in list(mean.data_vars):
         about = result[name].attrs
         result[name] = mean[name].assign_attrs(about)
