@@ -34,8 +34,17 @@ def area_before(presence, area):
     -------
     above, through : numpy.ndarray
         Shape (m,), shares between 0 and 1: of the cells that score higher, and of those that score at least as high.
+
+    Raises
+    ------
+    SurveyError
+        For no scores, or missing ones.
     """
     ordered, presence = np.sort(area), np.asarray(presence, dtype=float)
+    for what, scores in (("deposits", presence), ("cells", ordered)):
+        if not len(scores) or np.isnan(scores).any():
+            raise SurveyError(f"{np.isnan(scores).sum():,} of {len(scores):,} scores of {what} are missing; expected at least one score and none missing. "
+                              "Leave out places without a score, and say how many there were.")
     return tuple(1 - np.searchsorted(ordered, presence, side) / len(ordered) for side in ("right", "left"))
 
 
@@ -284,6 +293,11 @@ def target_scores(scored, share=0.05, held=0.75, level=0.9, n_draws=1000, random
     pandas.DataFrame
         A row per score, columns `value`, `lower`, `upper`; attributes `n_deposits`, `n_clusters`.
 
+    Raises
+    ------
+    SurveyError
+        When all deposits are in one cluster.
+
     References
     ----------
     Field & Welsh (2007), J. R. Statist. Soc. B 69, 369-390, on the bootstrap of clusters.
@@ -296,11 +310,15 @@ def target_scores(scored, share=0.05, held=0.75, level=0.9, n_draws=1000, random
                 f"deposits in the best {share:.0%} of the area": curve.deposits_within(share),
                 f"area that holds {held:.0%} of the deposits": curve.area_holding(held),
                 "deposits met at the crossing": 1 - curve.crossing()}
+    n_clusters = len(np.unique(scored.clusters))
+    if n_clusters < 2:
+        raise SurveyError(f"all {len(scored.presence)} deposits are in one cluster; an interval over deposits needs at least two, and about ten to be worth "
+                          "reading. Take a smaller cluster_distance, or roc_auc and success_curve for values without intervals.")
     drawn = scores(bootstrap_weights(scored.clusters, n_draws, random_state))
     rows = {name: dict(zip(("value", "lower", "upper"), (value, *np.quantile(drawn[name], [0.5 - level / 2, 0.5 + level / 2])), strict=True))
             for name, value in scores(None).items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
-    table.attrs |= dict(n_deposits=len(scored.presence), n_clusters=len(np.unique(scored.clusters)), level=level)
+    table.attrs |= dict(n_deposits=len(scored.presence), n_clusters=n_clusters, level=level)
     return table
 
 # %% ../../nbs/prospectivity/15_target_scores.ipynb #11362799
