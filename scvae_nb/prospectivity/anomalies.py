@@ -135,7 +135,7 @@ def centred_coordinates(components, table):
         table = table[components.elements_]
     return log_parts(table).to_numpy() @ components.basis_ - components.estimate_.location_
 
-
+# %% ../../nbs/prospectivity/12_anomalies.ipynb #f56a06b1
 def composition_distances(components, table):
     """How far samples lie from the centre.
 
@@ -159,7 +159,7 @@ def composition_distances(components, table):
     found = dict(distance=distance, score_distance=np.sqrt((scores**2 / components.variances_).sum(axis=1)), orthogonal_distance=orthogonal)
     return pd.DataFrame(found, index=getattr(table, "index", None))
 
-# %% ../../nbs/prospectivity/12_anomalies.ipynb #6c63570b
+# %% ../../nbs/prospectivity/12_anomalies.ipynb #1b64679d
 def isolation_scores(features, n_trees=200, random_state=0):
     """How easily each sample is separated from the others by random cuts.
 
@@ -191,7 +191,7 @@ def isolation_scores(features, n_trees=200, random_state=0):
     forest = IsolationForest(n_estimators=n_trees, random_state=random_state).fit(values)
     return pd.Series(-forest.score_samples(values), index=frame.index, name="isolation")
 
-# %% ../../nbs/prospectivity/12_anomalies.ipynb #8500f23e
+# %% ../../nbs/prospectivity/12_anomalies.ipynb #f207c2a8
 def cells_as_table(dataset, suffix=""):
     """Table of the cells of a Dataset in which all variables hold data.
 
@@ -213,7 +213,7 @@ def cells_as_table(dataset, suffix=""):
     table = pd.DataFrame({str(name).removesuffix(suffix): dataset[name].transpose("y", "x").values.ravel() for name in names})
     return table.dropna()
 
-
+# %% ../../nbs/prospectivity/12_anomalies.ipynb #6b0e9312
 def table_as_layers(table, like):
     """Layers from a table labelled with numbers of cells, as `cells_as_table` makes it.
 

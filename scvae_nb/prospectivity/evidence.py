@@ -24,7 +24,7 @@ def _import_shapely():
         raise missing_extra("shapely", "geo") from error
     return shapely
 
-
+# %% ../../nbs/prospectivity/10_evidence.ipynb #ee438ecd
 def plain_shapes(shapes, grid, kinds=None):
     """Simple geometries (k,) of shapes in the grid's reference system; several parts become several geometries.
 
@@ -61,14 +61,14 @@ def plain_shapes(shapes, grid, kinds=None):
         raise SurveyError(f"the shapes hold {', '.join(sorted(found))}; expected {', '.join(sorted(kinds))}. Take .boundary of polygons to use their outlines.")
     return parts
 
-
+# %% ../../nbs/prospectivity/10_evidence.ipynb #7efc935c
 def line_segments(lines):
     """Straight segments (s, 2, 2) of an array of LineStrings: start and end, easting first."""
     coordinates, line = _import_shapely().get_coordinates(lines, return_index=True)
     within = line[1:] == line[:-1]
     return np.stack([coordinates[:-1][within], coordinates[1:][within]], axis=1)
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #7efc935c
+# %% ../../nbs/prospectivity/10_evidence.ipynb #47ba8524
 def distance_to(shapes, like, name="distance"):
     """Distance from the centre of every cell to the nearest shape.
 
@@ -98,7 +98,7 @@ def distance_to(shapes, like, name="distance"):
     _, distance = shapely.STRtree(parts).query_nearest(centres, return_distance=True, all_matches=False)
     return make_layer(distance, grid, name, distance_unit(grid.crs, ("x", "y")), "distance to the nearest shape")
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #47ba8524
+# %% ../../nbs/prospectivity/10_evidence.ipynb #a9b4e408
 def _chords(centres, segments, radius):
     "Length (k,) of segments (k, 2, 2) inside circles around centres (k, 2)."
     offset, direction = centres - segments[:, 0], segments[:, 1] - segments[:, 0]
@@ -107,7 +107,7 @@ def _chords(centres, segments, radius):
     half = np.sqrt(np.maximum(radius**2 - (offset**2).sum(axis=1) + along**2, 0.0))
     return np.clip(along + half, 0, length) - np.clip(along - half, 0, length)
 
-
+# %% ../../nbs/prospectivity/10_evidence.ipynb #deb3d49e
 def line_density(lines, like, radius, name="line_density"):
     """Length of lines per area in the circle around every cell.
 
@@ -144,7 +144,7 @@ def line_density(lines, like, radius, name="line_density"):
     unit = distance_unit(grid.crs, ("x", "y"))
     return make_layer(total / (np.pi * radius**2), grid, name, f"1/{unit}", f"length of lines per area within {radius:g} {unit}")
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #a9b4e408
+# %% ../../nbs/prospectivity/10_evidence.ipynb #37d071ab
 def logistic_scale(values, midpoint, slope):
     """Logistic membership.
 
@@ -163,12 +163,12 @@ def logistic_scale(values, midpoint, slope):
     """
     return expit(slope * (values - midpoint))
 
-
+# %% ../../nbs/prospectivity/10_evidence.ipynb #aed92011
 def logistic_inverse(membership, midpoint, slope):
     """Value that has a logistic membership between 0 and 1; arguments as for `logistic_scale`."""
     return midpoint + logit(membership) / slope
 
-
+# %% ../../nbs/prospectivity/10_evidence.ipynb #d9de1087
 def logistic_between(low, high, share=0.01):
     """Midpoint and slope of the logistic membership that is `share` at `low` and 1 - `share` at `high`.
 
@@ -196,7 +196,7 @@ def logistic_between(low, high, share=0.01):
         raise SurveyError(f"low and high are both {low:g}; expected two values between which the membership rises.")
     return (low + high) / 2, float(-2 * logit(share) / (high - low))
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #deb3d49e
+# %% ../../nbs/prospectivity/10_evidence.ipynb #49610d16
 def _positive_midpoint(values, midpoint, spread):
     "Refuse negative values, midpoints and spreads, for which the form has no meaning."
     if midpoint <= 0 or spread <= 0:
@@ -240,7 +240,7 @@ def fuzzy_small(values, midpoint, spread=5.0):
     values = values if hasattr(values, "dims") else np.asarray(values, dtype=float)
     return 1.0 / (1.0 + (values / midpoint) ** spread)
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #37d071ab
+# %% ../../nbs/prospectivity/10_evidence.ipynb #6c97d6e7
 def layers_over_draws(draws, function):
     """Mean and standard deviation of layers over posterior draws.
 
@@ -282,7 +282,7 @@ def layers_over_draws(draws, function):
     result.attrs["n_draws"] = count
     return result
 
-# %% ../../nbs/prospectivity/10_evidence.ipynb #aed92011
+# %% ../../nbs/prospectivity/10_evidence.ipynb #1b90e671
 def draws_on_grid(model, like, n_draws=50, layer="signal", random_state=0):
     """Joint posterior draws of all elements in the cells of a raster, one at a time.
 

@@ -47,12 +47,12 @@ def area_before(presence, area):
                               "Leave out places without a score, and say how many there were.")
     return tuple(1 - np.searchsorted(ordered, presence, side) / len(ordered) for side in ("right", "left"))
 
-
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #d12510ff
 def _over_deposits(values, weights):
     "Mean over deposits (..., m) -> (...), or with weights (B, m) one mean for every draw."
     return values.mean(axis=-1) if weights is None else weights @ values / weights.sum(axis=-1)
 
-
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #419a0d6e
 def roc_auc(presence, background, weights=None):
     """Probability that a deposit scores higher than a place of the background; equal scores count a half.
 
@@ -72,7 +72,7 @@ def roc_auc(presence, background, weights=None):
     above, through = area_before(presence, background)
     return _over_deposits(1 - (above + through) / 2, weights)
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #d12510ff
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #369d3df8
 def average_precision(presence, background, weights=None):
     """Average precision: precision at the rank of each deposit, averaged over deposits.
 
@@ -96,7 +96,7 @@ def average_precision(presence, background, weights=None):
     result = (counted * precision).sum(axis=1) / counted.sum(axis=1)
     return float(result[0]) if weights is None else result
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #369d3df8
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #f85582ac
 @dataclass
 class SuccessCurve:
     """`deposits` (k,) or (B, k), the share of deposits met in the shares `area` (k,) of the ground, best cells first; straight lines between."""
@@ -126,7 +126,7 @@ class SuccessCurve:
         rows = [np.interp(0.0, row + self.area - 1, self.area) for row in np.atleast_2d(self.deposits)]
         return np.array(rows) if self.deposits.ndim == 2 else float(rows[0])
 
-
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #615cd316
 def success_curve(presence, area, weights=None):
     """Success-rate curve.
 
@@ -149,7 +149,7 @@ def success_curve(presence, area, weights=None):
     met = np.clip((nodes - above[:, None]) / np.maximum(through - above, 1e-300)[:, None], 0, 1)
     return SuccessCurve(nodes, _over_deposits(met.T, None) if weights is None else weights @ met / weights.sum(axis=1, keepdims=True))
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #8f52b23a
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #165be380
 def prediction_area(presence, area, n_thresholds=101):
     """Values of the prediction-area plot.
 
@@ -175,7 +175,7 @@ def prediction_area(presence, area, n_thresholds=101):
     threshold = np.linspace(np.min(area), np.max(area), n_thresholds)
     return pd.DataFrame(dict(threshold=threshold, deposits=area_before(threshold, presence)[1], area=area_before(threshold, area)[1]))
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #615cd316
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #ff3846b5
 @dataclass
 class ScoredDeposits:
     """Scores of deposits `presence` (m,), of cells without a deposit `background` (n,) and of all cells `area`; `clusters` (m,), numbers of the groups of
@@ -208,7 +208,7 @@ def deposit_clusters(coordinates, distance):
     joined = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(coordinates),) * 2)
     return connected_components(joined, directed=False)[1]
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #165be380
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #6631170f
 def score_map(layer, deposits, cluster_distance=None):
     """Scores of the cells of deposits, and of all others.
 
@@ -252,7 +252,7 @@ def score_map(layer, deposits, cluster_distance=None):
     clusters = np.unique(cells, return_inverse=True)[1] if cluster_distance is None else deposit_clusters(coordinates, cluster_distance)
     return ScoredDeposits(values[cells], values[free], values[known], clusters, index)
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #ff3846b5
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #81893a08
 def bootstrap_weights(clusters, n_draws, random_state=0):
     """How often each deposit counts when clusters are drawn with replacement, as many as there are.
 
@@ -273,7 +273,18 @@ def bootstrap_weights(clusters, n_draws, random_state=0):
     drawn = np.random.default_rng(random_state).multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws)
     return drawn[:, member].astype(float)
 
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #f68e0a9e
+def _all_scores(scored, share, held, weights=None):
+    "Every score by name: a float, or (B,) for draws with weights (B, m)."
+    curve = success_curve(scored.presence, scored.area, weights)
+    return {"ROC-AUC": roc_auc(scored.presence, scored.background, weights),
+            "average precision": average_precision(scored.presence, scored.background, weights),
+            "area under the success-rate curve": curve.under(),
+            f"deposits in the best {share:.0%} of the area": curve.deposits_within(share),
+            f"area that holds {held:.0%} of the deposits": curve.area_holding(held),
+            "deposits met at the crossing": 1 - curve.crossing()}
 
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #a47fe1f9
 def target_scores(scored, share=0.05, held=0.75, level=0.9, n_draws=1000, random_state=0):
     """The scores of a target map, each with a bootstrap interval over clusters of deposits.
 
@@ -302,26 +313,18 @@ def target_scores(scored, share=0.05, held=0.75, level=0.9, n_draws=1000, random
     ----------
     Field & Welsh (2007), J. R. Statist. Soc. B 69, 369-390, on the bootstrap of clusters.
     """
-    def scores(weights):
-        curve = success_curve(scored.presence, scored.area, weights)
-        return {"ROC-AUC": roc_auc(scored.presence, scored.background, weights),
-                "average precision": average_precision(scored.presence, scored.background, weights),
-                "area under the success-rate curve": curve.under(),
-                f"deposits in the best {share:.0%} of the area": curve.deposits_within(share),
-                f"area that holds {held:.0%} of the deposits": curve.area_holding(held),
-                "deposits met at the crossing": 1 - curve.crossing()}
     n_clusters = len(np.unique(scored.clusters))
     if n_clusters < 2:
         raise SurveyError(f"all {len(scored.presence)} deposits are in one cluster; an interval over deposits needs at least two, and about ten to be worth "
                           "reading. Take a smaller cluster_distance, or roc_auc and success_curve for values without intervals.")
-    drawn = scores(bootstrap_weights(scored.clusters, n_draws, random_state))
+    drawn = _all_scores(scored, share, held, bootstrap_weights(scored.clusters, n_draws, random_state))
     rows = {name: dict(zip(("value", "lower", "upper"), (value, *np.quantile(drawn[name], [0.5 - level / 2, 0.5 + level / 2])), strict=True))
-            for name, value in scores(None).items()}
+            for name, value in _all_scores(scored, share, held).items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.attrs |= dict(n_deposits=len(scored.presence), n_clusters=n_clusters, level=level)
     return table
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #11362799
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #4a7180d5
 def sampling_distance(coordinates, n_neighbours=16, distinct=True):
     """Mean distance of every sample to the nearest others; small where sampling is dense.
 
@@ -350,7 +353,7 @@ def sampling_distance(coordinates, n_neighbours=16, distinct=True):
     distance, _ = cKDTree(others).query(coordinates, k=n_neighbours + 1)
     return distance[:, 1:].mean(axis=1)
 
-
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #3d76b043
 def blind_scores(coordinates, n_neighbours=16):
     """Scores of the samples that know no chemistry.
 
@@ -368,13 +371,13 @@ def blind_scores(coordinates, n_neighbours=16):
     coordinates = np.asarray(coordinates, dtype=float)
     return pd.DataFrame(dict(density=-np.log(sampling_distance(coordinates, n_neighbours) + 1e-12), easting=coordinates[:, 0], northing=coordinates[:, 1]))
 
-# %% ../../nbs/prospectivity/15_target_scores.ipynb #81893a08
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #a31225e0
 def nearest_samples(coordinates, deposits):
     """Number of the sample nearest to each deposit, shape (m,); the first of those at one place."""
     places, first = np.unique(np.asarray(coordinates, dtype=float), axis=0, return_index=True)
     return first[cKDTree(places).query(np.asarray(deposits, dtype=float))[1]]
 
-
+# %% ../../nbs/prospectivity/15_target_scores.ipynb #d4151576
 def draw_negatives(coordinates, deposits, n, least_distance, density=None, random_state=0):
     """Samples to set against the deposits.
 
