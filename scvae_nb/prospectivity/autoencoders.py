@@ -35,7 +35,7 @@ def _is_count(value, least=1):
 
 
 def _is_positive(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < np.inf
 
 
 def _framed(X, names):
@@ -584,7 +584,7 @@ class SparseAutoencoder(Autoencoder):
     def _network(self, n_columns):
         network = _Dictionary(n_columns, self._hidden(), self.n_latent, _ACTIVATIONS[self.penalty]())
         if self.penalty == "kl":  # begin at the target
-            nn.init.constant_(network.encoder[0][-1].bias, float(np.log(self.target / (1 - self.target))))
+            list(network.encoder.parameters())[-1].data.fill_(float(np.log(self.target / (1 - self.target))))
         return network
 
     def _loss(self, network, inputs, present, target, known):
