@@ -197,6 +197,12 @@ def _settle(network, inputs, observed, bounds, max_iterations, tolerance):
 
 # %% ../../nbs/prospectivity/22_autoencoders.ipynb #74005ef7
 _ROWS = 20_000  # that are read at once: memory is linear in the table, and small beside it
+_STEPS, _FEWEST_EPOCHS = 3000, 20  # where the number of epochs is not given
+
+
+def _planned_epochs(model, n_rows):
+    "How many epochs are to be trained."
+    return model.n_epochs or max(_FEWEST_EPOCHS, -(-_STEPS // -(-n_rows // model.batch_size)))
 
 
 def _train(model, network, inputs, present, target, known):
@@ -204,11 +210,12 @@ def _train(model, network, inputs, present, target, known):
     `inputs` are filled anew after each epoch.
 
     Returns the mean loss per sample of each epoch, and whether training was interrupted."""
+    n_epochs = _planned_epochs(model, len(inputs))
     optimiser = torch.optim.Adam(network.parameters(), model.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, model.n_epochs)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_epochs)
     curve: list[float] = []
     gaps = (~present).any(1).nonzero()[:, 0]
-    with tqdm(range(model.n_epochs), desc=type(model).__name__, unit="epoch", disable=not model.progress) as bar:
+    with tqdm(range(n_epochs), desc=type(model).__name__, unit="epoch", disable=not model.progress) as bar:
         try:
             for _ in bar:
                 total = 0.0
@@ -220,7 +227,7 @@ def _train(model, network, inputs, present, target, known):
                     total += loss.item() * len(rows)
                 schedule.step()
                 if not np.isfinite(total):
-                    raise SurveyError(f"the loss is {total} after epoch {len(curve) + 1} of {model.n_epochs}; expected a finite number. "
+                    raise SurveyError(f"the loss is {total} after epoch {len(curve) + 1} of {n_epochs}; expected a finite number. "
                                       f"Try a learning_rate lower than {model.learning_rate}, and look for extreme values in the table.")
                 curve.append(total / len(inputs))
                 for rows in gaps.split(_ROWS):
@@ -279,7 +286,8 @@ class _Learner(BaseEstimator):
             self._conclude(network.requires_grad_(False), inputs, target, known)
         self.network_, self.n_epochs_ = network, len(self.loss_curve_)
         if interrupted:
-            warnings.warn(f"training was interrupted after {self.n_epochs_} of {self.n_epochs} epochs; the estimator keeps what it has learnt",
+            planned = _planned_epochs(self, len(inputs))
+            warnings.warn(f"training was interrupted after {self.n_epochs_} of {planned} epochs; the estimator keeps what it has learnt",
                           ConvergenceWarning, stacklevel=3)
         return self
 
@@ -299,7 +307,7 @@ class _Settings(_Learner):
         _require(_is_count(self.n_latent), "n_latent", self.n_latent, "a whole number of codes, at least 1")
         hidden = self._hidden()
         _require(isinstance(hidden, (tuple, list)) and all(map(_is_count, hidden)), "hidden", hidden, "a tuple of layer sizes, such as (32,), or ()")
-        _require(_is_count(self.n_epochs), "n_epochs", self.n_epochs, "a whole number of epochs, at least 1")
+        _require(self.n_epochs is None or _is_count(self.n_epochs), "n_epochs", self.n_epochs, "a whole number of epochs, at least 1, or None")
         _require(_is_positive(self.learning_rate), "learning_rate", self.learning_rate, "a positive number, such as 0.01")
         _require(_is_count(self.batch_size), "batch_size", self.batch_size, "a whole number of samples, at least 1")
         _require(_is_count(self.random_state, 0), "random_state", self.random_state, "a whole number, not negative")
@@ -449,7 +457,7 @@ class _Filler(_Scorer):
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, _Filler, _Settings):
     "A vanilla autoencoder: a code narrower than the table, and squared error."
 
-    def __init__(self, n_latent=3, hidden=(32,), n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
+    def __init__(self, n_latent=3, hidden=(32,), n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
         """
         Parameters
         ----------
@@ -457,8 +465,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, _Filler, _Settings):
             Codes L.
         hidden : tuple of int
             Sizes of the encoder's hidden layers; the decoder has them in reverse order. `()` for none.
-        n_epochs : int
-            Passes through the table.
+        n_epochs : int, optional
+            Passes through the table; by default as many as make 3,000 steps, and at least 20.
         learning_rate : float
             Of Adam, at the start; it falls to 0.
         batch_size : int
@@ -475,7 +483,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, _Filler, _Settings):
 class LinearAutoencoder(Autoencoder):
     "An affine encoder and an affine decoder: with squared error its codes span the subspace of the first principal components (Baldi & Hornik 1989)."
 
-    def __init__(self, n_latent=3, n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
+    def __init__(self, n_latent=3, n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
         """The parameters are those of `Autoencoder`, without hidden layers."""
         self.n_latent, self.n_epochs, self.learning_rate = n_latent, n_epochs, learning_rate
         self.batch_size, self.random_state, self.progress = batch_size, random_state, progress
@@ -526,7 +534,7 @@ class DenoisingAutoencoder(_Pairs):
 
     _copies = False
 
-    def __init__(self, n_latent=3, hidden=(32,), noise=0.5, n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
+    def __init__(self, n_latent=3, hidden=(32,), noise=0.5, n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
         """
         Parameters
         ----------
@@ -554,7 +562,7 @@ class SparseAutoencoder(Autoencoder):
 
     _copies = False
 
-    def __init__(self, n_latent=16, hidden=(32,), penalty="kl", weight=1.0, target=0.05, n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0,
+    def __init__(self, n_latent=16, hidden=(32,), penalty="kl", weight=1.0, target=0.05, n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0,
                  progress=True):
         """
         Parameters
@@ -598,7 +606,7 @@ class ContractiveAutoencoder(Autoencoder):
 
     _copies = False
 
-    def __init__(self, n_latent=3, hidden=(32,), weight=0.1, n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
+    def __init__(self, n_latent=3, hidden=(32,), weight=0.1, n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
         """
         Parameters
         ----------
@@ -681,7 +689,7 @@ class VariationalAutoencoder(_Generative):
 
     _copies = False
 
-    def __init__(self, n_latent=3, hidden=(32,), beta=1.0, n_epochs=200, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
+    def __init__(self, n_latent=3, hidden=(32,), beta=1.0, n_epochs=None, learning_rate=0.01, batch_size=64, random_state=0, progress=True):
         """
         Parameters
         ----------
