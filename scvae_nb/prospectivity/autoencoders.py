@@ -268,6 +268,7 @@ class _Learner(BaseEstimator):
     def _fit(self, frame, clean=None):
         "Learn from a DataFrame; `clean` (n, p), in the same units, is what is to be reconstructed, by default the frame itself."
         self._check_parameters()
+        self.__dict__.pop("network_", None)  # of an earlier fit: if this one fails, nothing is fitted
         array, names = _real_numbers(frame), list(frame.columns)
         self.mean_, self.scale_ = _scales(array, names)
         self.n_features_in_, self._n_features_out, self._names = array.shape[1], self.n_latent, names
