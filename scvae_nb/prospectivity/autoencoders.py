@@ -241,29 +241,7 @@ def _train(model, network, inputs, present, target, known):
 
 # %% ../../nbs/prospectivity/22_autoencoders.ipynb #9a0e3fdb
 class _Learner(BaseEstimator):
-    "How an autoencoder is fitted."
-
-    def fit(self, X, y=None):
-        """Learn from a table.
-
-        Parameters
-        ----------
-        X : DataFrame or array, shape (n, p)
-            Real numbers such as logarithms or log-ratios, each column in its own unit; NaN where missing. At least 10 rows.
-        y : None
-            Ignored; scikit-learn's manners.
-
-        Returns
-        -------
-        object
-            The estimator itself.
-
-        Raises
-        ------
-        SurveyError
-            For text, infinite values, rows without any value, columns that do not vary, and parameters that cannot be used.
-        """
-        return self._fit(_framed(X, None))
+    "How an autoencoder learns."
 
     def _fit(self, frame, clean=None):
         "Learn from a DataFrame; `clean` (n, p), in the same units, is what is to be reconstructed, by default the frame itself."
@@ -299,7 +277,33 @@ class _Learner(BaseEstimator):
         return torch.as_tensor(scaled, dtype=torch.float32), torch.as_tensor(observed)
 
 # %% ../../nbs/prospectivity/22_autoencoders.ipynb #ed090f4d
-class _Settings(_Learner):
+class _Fitter(_Learner):
+    "How an autoencoder is asked to learn."
+
+    def fit(self, X, y=None):
+        """Learn from a table.
+
+        Parameters
+        ----------
+        X : DataFrame or array, shape (n, p)
+            Real numbers such as logarithms or log-ratios, each column in its own unit; NaN where missing. At least 10 rows.
+        y : None
+            Ignored; scikit-learn's manners.
+
+        Returns
+        -------
+        object
+            The estimator itself.
+
+        Raises
+        ------
+        SurveyError
+            For text, infinite values, rows without any value, columns that do not vary, and parameters that cannot be used.
+        """
+        return self._fit(_framed(X, None))
+
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #7db612dc
+class _Settings(_Fitter):
     "What the parameters may be, and what they make: overridden by the members."
 
     _copies = True  # whether a code as wide as the table can copy it
@@ -330,7 +334,7 @@ class _Settings(_Learner):
     def _loss(self, network, inputs, present, target, known):
         return squared_error(target, network.decode(network.encode(inputs)), known).mean()
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #7db612dc
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #0ab1224a
 class _Reader(TransformerMixin):
     "What a fitted autoencoder gives."
 
@@ -378,7 +382,7 @@ class _Reader(TransformerMixin):
         with torch.no_grad():
             return torch.cat([self.network_.encode(part) for part in inputs.split(_ROWS)]).numpy().astype(float)
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #0ab1224a
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #5840c92d
 class _Scorer(_Reader):
     "What a fitted autoencoder says of whole samples."
 
@@ -418,7 +422,7 @@ class _Scorer(_Reader):
         _, inputs, observed = self._read(X)
         return -(squared_error(inputs, self._decoded(inputs), observed) / observed.sum(1)).numpy().astype(float)
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #5840c92d
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #2f47f9bb
 class _Filler(_Scorer):
     "How gaps are filled."
 
@@ -454,7 +458,7 @@ class _Filler(_Scorer):
         known = observed.numpy()
         return values.where(~known, frame.astype(float)) if isinstance(X, pd.DataFrame) else np.where(known, frame.to_numpy(dtype=float), values)
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #b64ea801
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #c1499897
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, _Filler, _Settings):
     "A vanilla autoencoder: a code narrower than the table, and squared error."
 
@@ -492,7 +496,7 @@ class LinearAutoencoder(Autoencoder):
     def _hidden(self):
         return ()
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #5f2d0d34
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #282a3da2
 class _Pairs(Autoencoder):
     "An autoencoder whose input and target may differ."
 
@@ -529,7 +533,7 @@ class _Pairs(Autoencoder):
                               "expected the same samples in the same order: clean.loc[X.index].")
         return self._fit(frame, _real_numbers(other))
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #282a3da2
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #b1236c18
 class DenoisingAutoencoder(_Pairs):
     "Its input is corrupted with Normal noise, and it has to give back what was there before (Vincent et al. 2008)."
 
@@ -554,7 +558,7 @@ class DenoisingAutoencoder(_Pairs):
     def _loss(self, network, inputs, present, target, known):
         return super()._loss(network, corrupt(inputs, self.noise, torch.randn_like(inputs), present), present, target, known)
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #c6245c8e
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #569b411f
 _ACTIVATIONS = {"kl": nn.Sigmoid, "l1": nn.ReLU}
 
 
@@ -601,7 +605,7 @@ class SparseAutoencoder(Autoencoder):
         penalty = activation_divergence(codes, self.target) if self.penalty == "kl" else absolute_activation(codes)
         return squared_error(target, network.decode(codes), known).mean() + self.weight * penalty
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #219c7189
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #415bf86c
 class ContractiveAutoencoder(Autoencoder):
     "The code may not react strongly to the sample; the decoder has the encoder's weights (Rifai et al. 2011)."
 
@@ -629,7 +633,7 @@ class ContractiveAutoencoder(Autoencoder):
     def _loss(self, network, inputs, present, target, known):
         return super()._loss(network, inputs, present, target, known) + self.weight * contractive_penalty(network.encode, inputs)
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #365cc8fa
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #af559940
 class _Generative(Autoencoder):
     "An autoencoder whose codes have a distribution."
 
@@ -679,7 +683,7 @@ class _Generative(Autoencoder):
         values = (decoded + error).numpy().astype(float) * self.scale_ + self.mean_
         return pd.DataFrame(values, columns=self.feature_names_in_) if hasattr(self, "feature_names_in_") else values
 
-# %% ../../nbs/prospectivity/22_autoencoders.ipynb #af559940
+# %% ../../nbs/prospectivity/22_autoencoders.ipynb #d852a9d6
 def _log_error_variance(target, decoded, known):
     "The one under which the likelihood is highest: the logarithm of the mean squared error of the observed cells."
     return torch.log((squared_error(target, decoded, known).sum() / known.sum()).clamp(min=1e-8))
