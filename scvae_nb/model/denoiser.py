@@ -35,7 +35,7 @@ from .persistence import read_model, write_model
 from .prediction import Predicting
 from .prediction_grid import PredictingGrids
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
-from .sites import WINDOW, choose_window, make_site_data
+from .sites import SOLVED, choose_window, make_site_data
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
 from .training import TrainingSettings, hold_out_cells, isolated
@@ -330,7 +330,7 @@ def _posterior(model, survey, coordinates):
     # distances are counted in the spacing of the survey to which the model was fitted, as the ranges are
     data = make_site_data(model.scaler_.transform(values), survey.coordinates, model.survey_.spacing(), DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
-    refined = learnt and len(data) <= WINDOW and fitted
+    refined = learnt and len(data) <= SOLVED and fitted
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)
     posterior = Posterior(model.guide_, data, spatial, model.random_state, DECODER_PAIRS[refined or not learnt])
     return survey, posterior, "refined" if refined else "amortised"
@@ -370,7 +370,7 @@ class Denoising:
         survey : Survey, optional
             By default the fitted one. Another survey must have the same elements in the same units, and the same reference system where both say one.
             Its samples learn from each other and from the samples of the fitted survey; a fitted sample at exactly the place of a new one is taken
-            to be that sample and is replaced by it, so nothing counts twice. The latents are found from all these sites at once, up to 8,000 of
+            to be that sample and is replaced by it, so nothing counts twice. The latents are found from all these sites at once, up to 50,000 of
             them; beyond, the encoder stands in for what that would find, and also for a survey so far from the fitted one (five of the longest
             ranges) that it has only its own samples to learn from.
         statistic : {"median", "mean"}

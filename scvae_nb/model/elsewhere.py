@@ -19,7 +19,7 @@ from .cokriging import CokrigedPosterior, Seen, cokrige
 from .field_posterior import refined_posterior
 from .grids import Posterior
 from .linearisation import latents_on
-from .sites import WINDOW, SiteData, make_site_data
+from .sites import SOLVED, SiteData, make_site_data
 from .spatial_priors import matern_correlation, neighbourhood_distances
 from ..survey.errors import SurveyError
 
@@ -102,7 +102,7 @@ def known_sites(model, survey=None):
     device, spacing = next(model.guide_.parameters()).device, model.survey_.spacing()
     data = make_site_data(values, coordinates, spacing, DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
-    refined = learnt and len(data) <= WINDOW
+    refined = learnt and len(data) <= SOLVED
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)
     return KnownSites(data, spatial, coordinates.mean(0), spacing, refined)
 
