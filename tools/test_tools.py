@@ -225,7 +225,7 @@ class Tools(unittest.TestCase):
         bad = "import torch\nfrom ..model import extra\nfrom scvae_nb import double\nfrom fastcore.all import *\n"
         self.module.write_text(self.module.read_text() + bad)
         self.fails("check_imports", saying=[
-            "torch belongs in the model wing alone", "survey may use no other wing", "front door",
+            "torch belongs in model and prospectivity alone", "survey may use no other wing", "front door",
             "the package does not use fastcore",
         ])
 
