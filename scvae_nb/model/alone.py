@@ -77,6 +77,11 @@ class AlonePosterior:
             mean, _, _ = krige_own(own, self.known, everyone, exactly, self.sites.places, near, at, smoothness)
         return mean, variance, weights
 
+    @staticmethod
+    def moved(signal, joint, shift, wider):
+        """Signals (..., b, q) of the joint model, moved and widened as `stacked` says."""
+        return signal + shift + wider * (signal - joint)
+
     def stacked(self, rows, latents, own):
         """What the joint model expects at a batch of places, how far to move from there, and how much wider to be, each (b, q): moved by 0 and no wider where
         anything was reported; `latents` as in `signal`, `own`, the mean own fields (b, q)."""
@@ -96,9 +101,7 @@ class AlonePosterior:
         mean, variance, weights = self.moments(rows)
         answer = (weights[..., 0] * self.sites.observed[self.near[rows, 0].long()]).clamp(max=1.0) * self.informed[rows][:, None]
         centre = decode_signal(self.weights, latents[0])
-        joint, shift, wider = self.stacked(rows, latents, mean)
-        signal = shared + mean - answer * (shared - centre) + variance.sqrt() * standard
-        return signal + shift + wider * (signal - joint)
+        return self.moved(shared + mean - answer * (shared - centre) + variance.sqrt() * standard, *self.stacked(rows, latents, mean))
 
     def maps(self, latents, generator):
         """A function from a draw of the shared signal at all places, (m, q), to a joint draw of the signal there, (m, q); `latents` gives mean and root of the
@@ -108,12 +111,10 @@ class AlonePosterior:
         mean, _, weights = (torch.cat(part) for part in zip(*map(self.moments, batches), strict=True))
         known = [latents(rows) for rows in batches]
         centre = torch.cat([decode_signal(self.weights, of_batch) for of_batch, _ in known])
-        joint, shift, wider = (torch.cat(part) for part in zip(*(self.stacked(rows, of_batch, mean[rows])
-                                                                 for rows, of_batch in zip(batches, known, strict=True)), strict=True))
-        def widened(signal):
-            return signal + shift + wider * (signal - joint)
+        parts = [self.stacked(rows, of_batch, mean[rows]) for rows, of_batch in zip(batches, known, strict=True)]
+        stacked = [torch.cat(part) for part in zip(*parts, strict=True)]
         if not len(own.on):
-            return lambda shared: widened(shared + mean)
+            return lambda shared: self.moved(shared + mean, *stacked)
         same = self.places is sites.places
         everywhere = (sites.places if same else torch.cat([sites.places, self.places])).double().cpu().numpy()
         factors = own_factors(own, everywhere, self.guide.prior.smoothness, site_order(everywhere, fine=len(everywhere) <= FINE))
@@ -125,7 +126,7 @@ class AlonePosterior:
             prior[:, on] = tensor(factors.colour(generator.standard_normal((len(on), len(everywhere), 1)))[..., 0])
             told = prior[:len(sites)] + self.nugget.sqrt() * tensor(generator.standard_normal((len(sites), shared.shape[1])))
             told = (told + (shared - centre if same else 0.0)) * sites.observed
-            return widened(shared + mean + prior[-len(shared):] - torch.einsum("nqk,nkq->nq", weights, told[near]))
+            return self.moved(shared + mean + prior[-len(shared):] - torch.einsum("nqk,nkq->nq", weights, told[near]), *stacked)
         return draw
 
 # %% ../../nbs/model/44_alone.ipynb #7c8ebcdf
