@@ -10,7 +10,7 @@ config = settings["DEFAULT"]
 
 suffix = "_requirements"
 extras = {key.removesuffix(suffix): value.split() for key, value in config.items() if key.endswith(suffix)}
-extras["dev"] += extras["geo"] + extras["tables"] + extras["peers"] + extras["evaluation"] + extras["distributed"]  # the tests use every optional package
+extras["dev"] += extras["geo"] + extras["tables"] + extras["peers"] + extras["evaluation"] + extras["distributed"] + extras["prospectivity"]  # the tests use every optional package
 
 setup(
     name=config["lib_name"],
