@@ -10,7 +10,8 @@ config = settings["DEFAULT"]
 
 suffix = "_requirements"
 extras = {key.removesuffix(suffix): value.split() for key, value in config.items() if key.endswith(suffix)}
-extras["dev"] += extras["geo"] + extras["tables"] + extras["peers"] + extras["evaluation"] + extras["distributed"] + extras["prospectivity"]  # the tests use every optional package
+# the tests use every optional package
+extras["dev"] += [package for name, packages in extras.items() if name != "dev" for package in packages]
 
 setup(
     name=config["lib_name"],
