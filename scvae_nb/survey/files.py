@@ -7,24 +7,34 @@ __all__ = ['SUFFIXES', 'read_table', 'import_geopandas', 'survey_arguments', 'ge
            'SurveyReaders']
 
 # %% ../../nbs/survey/09_files.ipynb #00000003
-import csv
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
+from .checks import exact_multiples, impossible_units, repeated_analyses
 from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .dialects import decimal_mark, plain_numbers
 from .errors import SurveyError, missing_extra, name_columns, name_rows
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
+from .reading import Reading
 from .replicates import parse_replicates, repeated_rows
+from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
+                                   refuse_long_table, settled_control_samples)
+from .rows import find_layout, footer_rows, tidy_cell
+from .text_tables import read_text
+from .units import element_method
+from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
 
 # %% ../../nbs/survey/09_files.ipynb #00000005
-SUFFIXES = {".csv": "text", ".txt": "text", ".tsv": "text", ".xlsx": "excel", ".parquet": "parquet",
+SUFFIXES = {".csv": "text", ".txt": "text", ".tsv": "text", ".dat": "text", ".xlsx": "excel", ".parquet": "parquet",
             ".gpkg": "vector", ".geojson": "vector", ".shp": "vector", ".fgb": "vector"}
+_TEXT_OPTIONS = ("encoding", "decimal", "thousands", "header_rows", "skip")
 
 
-def read_table(path, sheet=None):
+def read_table(path, sheet=None, reading=None, **layout):
     """A file as a table, by its suffix.
 
     Parameters
@@ -33,56 +43,41 @@ def read_table(path, sheet=None):
         csv, tsv or txt, xlsx, parquet, gpkg, geojson, shp or fgb.
     sheet : str or None
         Sheet of a workbook, or layer of a map file, that has several.
+    reading : Reading or None
+        Is told what was decided.
+    **layout
+        `encoding`, `decimal`, `thousands`, `header_rows`, `skip`: see `Survey.read`. Of text files; of workbooks all but the encoding.
 
     Returns
     -------
     pandas.DataFrame or geopandas.GeoDataFrame
         A GeoDataFrame where the file holds a geometry.
     """
+    if "://" in str(path):
+        raise SurveyError(f"{path} is an address, not a file. Download it first, and give the path of the file.")
     path = Path(path)
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
-        ending = f"files ending in {path.suffix!r}" if path.suffix else "files without an ending"
+        ending = f"files ending in {path.suffix!r}" if path.suffix else "is a folder, and folders" if path.is_dir() else "files without an ending"
         raise SurveyError(f"{path.name}: {ending} cannot be read. Known: {', '.join(SUFFIXES)}. "
                           "Export the table as .csv, .xlsx, .parquet or .gpkg.")
     if not path.is_file():
         found = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise SurveyError(f"{path} {found}. Check the path; it was looked for in {path.absolute().parent}.")
-    reader = {"text": _read_text, "excel": _read_excel, "parquet": _read_parquet, "vector": _read_vector}[kind]
-    frame = reader(path, sheet) if kind in ("excel", "vector") else reader(path)
+    reading, layout = reading or Reading(path.name), {name: value for name, value in layout.items() if value is not None}
+    idle = [name for name in layout if kind in ("parquet", "vector") or name not in _TEXT_OPTIONS or (kind == "excel" and name == "encoding")]
+    if idle:
+        raise SurveyError(f"{idle[0]}={layout[idle[0]]!r} has no meaning for {path.name}: it describes text files"
+                          f"{' and workbooks' if idle[0] != 'encoding' else ''}. Leave it out.")
+    frame = {"text": lambda: read_text(path, reading, **layout), "excel": lambda: _read_excel(path, sheet, reading, **layout),
+             "parquet": lambda: _read_parquet(path), "vector": lambda: _read_vector(path, sheet)}[kind]()
     refuse_duplicated(frame.columns)
     if not len(frame):
         raise SurveyError(f"{path.name}: the table has {len(frame.columns)} columns and no rows. Expected a row per sample below the header.")
     return frame
 
-# %% ../../nbs/survey/09_files.ipynb #00000007
-def _read_text(path):
-    "csv with comma, semicolon or tab; decimal commas only where the comma does not separate."
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.read(100_000)
-        first = head.splitlines()[0] if head.strip() else ""
-        separator = max(",;\t", key=first.count)
-        refuse_duplicated(next(csv.reader([first], delimiter=separator), []))
-        decimal = "," if separator != "," and _has_decimal_commas(head, separator) else "."
-        frame = pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False)
-    except UnicodeDecodeError as error:
-        raise SurveyError(f"{path.name} is not encoded in UTF-8 (byte {error.start}). Save it as 'CSV UTF-8'.") from error
-    except OSError as error:
-        raise SurveyError(f"{path} cannot be opened ({error.strerror}). Check its permissions, and that no other program holds it.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SurveyError(f"{path.name} is not a table: {str(error).strip()}. Expected a header and rows of equal length.") from error
-    # '<0,5' makes a column text, which read_csv leaves as it stands
-    return frame.replace(r"^\s*([<>-]?\s*\d+),(\d+)\s*$", r"\1.\2", regex=True) if decimal == "," else frame
-
-
-def _has_decimal_commas(head, separator):
-    "Whether cells such as 12,5 or <0,5 occur, and none with a decimal point."
-    cells = pd.Series(head.replace("\n", separator).split(separator)).str.strip()
-    return cells.str.fullmatch(r"[<>-]?\d+,\d+").any() and not cells.str.fullmatch(r"[<>-]?\d+\.\d+").any()
-
 # %% ../../nbs/survey/09_files.ipynb #00000009
-def _read_excel(path, sheet):
+def _read_excel(path, sheet, reading, header_rows=None, skip=None, decimal=None, thousands=None):
     "One sheet of a workbook; which one must be said when there are several."
     try:
         import openpyxl  # noqa: F401, pandas needs it
@@ -93,10 +88,38 @@ def _read_excel(path, sheet):
     except (BadZipFile, ValueError, KeyError, OSError) as error:
         raise SurveyError(f"{path.name} cannot be read as a workbook ({error}). Open it in a spreadsheet and save it as .xlsx.") from error
     with book:
-        sheet = _the_layer(path, book.sheet_names, sheet)
-        header = pd.read_excel(book, sheet_name=sheet, header=None, nrows=1)
-        refuse_duplicated(header.iloc[0].dropna() if len(header) else [])
-        return pd.read_excel(book, sheet_name=sheet)
+        raw = pd.read_excel(book, sheet_name=_the_layer(path, book.sheet_names, sheet), header=None, dtype=object)
+    if skip is not None:
+        raw = raw.drop(index=range(skip) if isinstance(skip, (int, np.integer)) else [line - 1 for line in skip], errors="ignore")
+    raw = raw.dropna(how="all")
+    if not len(raw):
+        raise SurveyError(f"{path.name}: the sheet is empty. Expected a header and a row per sample.")
+    layout = find_layout(_texts(raw.head(60)), header_rows)
+    count, limits, notes = footer_rows(_texts(raw.iloc[layout.first:].tail(60)), layout.names)
+    for sentence in [*layout.said, *notes]:
+        reading.say("rows", sentence)
+    reading.units.update(layout.units)
+    reading.methods.update(layout.methods)
+    reading.limits.update({**layout.limits, **limits})
+    refuse_duplicated(layout.names)
+    frame = raw.iloc[layout.first:len(raw) - count].reset_index(drop=True).set_axis(layout.names, axis=1)
+    return _typed(frame.loc[:, [bool(name) or frame.iloc[:, j].notna().any() for j, name in enumerate(frame.columns)]], decimal, thousands, reading)
+
+
+def _texts(frame):
+    "Rows of a sheet as text."
+    return [[tidy_cell(cell) for cell in row] for row in frame.to_numpy(dtype=object)]
+
+
+def _typed(frame, decimal, thousands, reading):
+    "The columns of a sheet with the types of their cells; numbers that were typed as text are read as such."
+    frame = frame.set_axis([name or f"Unnamed: {j}" for j, name in enumerate(frame.columns)], axis=1).infer_objects()
+    text = {name: [cell for cell in frame[name].dropna() if isinstance(cell, str)] for name in frame if not is_numeric_dtype(frame[name].dtype)}
+    mostly = {name: cells for name, cells in text.items()
+              if cells and pd.to_numeric(frame[name].astype("string").str.replace(r"[<>,. ]", "", regex=True), errors="coerce").notna().sum() >= 0.5 * frame[name].notna().sum()}
+    mark, said = decimal_mark(mostly, ";", decimal, thousands) if mostly else (".", "")
+    reading.say("bytes", said)
+    return frame.assign(**{name: plain_numbers(frame[name], mark) for name in mostly})
 
 
 def _read_vector(path, layer):
@@ -149,37 +172,79 @@ def import_geopandas():
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
-                     detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None):
+                     detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None, missing=None,
+                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, reading=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         One row per sample.
+    reading : Reading or None
+        What earlier steps decided; a new record when not given.
 
     Returns
     -------
     dict
         Keyword arguments of `Survey`.
     """
+    reading = reading or Reading(name or "table")
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
-    numbers = _places_of_first(_numeric(frame, easting, northing), frame, duplicates)
-    places, names, crs = coordinate_array(numbers, frame.index), (str(easting), str(northing)), as_crs(crs)
-    used = [easting, northing]
-    if to_crs is not None:
-        target = projected_target(to_crs)
-        places = project(places, source_crs(places, crs, names, name or "survey"), target, frame.index)
-        names, crs, used = _free_names(frame.columns), target, []
-    check_places(places, frame.index, crs, names)
-    other = [easting, northing, *_limit_columns(detection_limits), *([duplicates] if isinstance(duplicates, str) else [])]
-    chosen = _chosen_elements(frame, elements, exclude, other)
-    limits = _limits_in(frame, detection_limits)
-    values, censored, above_range = parse_concentrations(frame[chosen], negative_censored, limits, allow_negative)
+    numbered = [duplicates] if isinstance(duplicates, str) else []
+    frame = settled_control_samples(frame, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
+    other = [easting, northing, *_limit_columns(detection_limits), *numbered]
+    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
+    values, censored, above_range = parse_concentrations(
+        frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
+        say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
+    for element, column in roles["qualifier"].items():
+        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element))
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
-    return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range,
-                extra=frame.drop(columns=chosen + used), coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates)
+    units = _settled_units(units, chosen, reading)
+    stays = _checked(values, censored, above_range, places, frame, units, 10 if numbered else 3, reading)
+    _write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
+    return dict(values=values[stays], coordinates=places[stays], crs=crs, units=units, censored=censored[stays], above_range=above_range[stays],
+                extra=frame[stays].drop(columns=chosen + used), coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates,
+                reading=reading)
+
+
+def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
+    "Coordinates on a plane, their names and system, and the columns that they used up; everything that is no place is refused."
+    local = isinstance(crs, str) and crs.strip().lower() == "local"
+    numbers = _places_of_first(_numeric(frame, easting, northing), frame, duplicates)
+    places, names, crs = coordinate_array(numbers, frame.index), (str(easting), str(northing)), None if local else as_crs(crs)
+    used = [easting, northing]
+    refuse_null_places(places, frame.index, names)
+    if not local:
+        refuse_disguised_degrees(places, crs, names)
+    if to_crs is not None:
+        target = projected_target(to_crs)
+        source = source_crs(places, crs, names, name)
+        refuse_outside(places, source, frame.index, names)
+        places = project(places, source, target, frame.index)
+        names, crs, used = _free_names(frame.columns), target, []
+    check_places(places, frame.index, crs, names)
+    refuse_outside(places, crs, frame.index, names)
+    if looks_exchanged(places, crs):
+        reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to {places[:, 0].max():.10g} beside "
+                               f"northings of {places[:, 1].min():.10g} to {places[:, 1].max():.10g}, as in UTM the other way round; crs='EPSG:...' would tell")
+    _say_depths(frame, places, reading)
+    reading.say("columns", f"places from {easting!r} and {northing!r}" + ("" if to_crs is None else f", projected to {crs.name}"))
+    return places, names, crs, used
+
+
+def _say_depths(frame, places, reading):
+    "Say of drill holes what becomes of their third dimension."
+    depths = depth_columns(frame.columns)
+    here = len(np.unique(places, axis=0))
+    if depths and here < 0.5 * len(places):
+        reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model knows "
+                               "eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is taken for "
+                               "micro-scale geology and error. Read one level at a time, or composite the holes first")
 
 
 def _free_names(columns):
@@ -254,6 +319,107 @@ def _limits_in(frame, detection_limits):
                           f"sample, or the name of a column that holds them; the columns are {name_columns(frame.columns)}.")
     return {name: frame[limit] if isinstance(limit, str) else limit for name, limit in limits.items()}
 
+# %% ../../nbs/survey/09_files.ipynb #aa170002
+def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
+    "The elements, and the columns that say something of them: element to column, by role."
+    doubtful = {}
+    if elements is None:
+        found = find_elements(frame.columns, ignore=other)
+        doubtful = {name: reason for name, reason in doubtful_elements(frame.columns, {**found, **reading.units} if reading.units else found).items() if name in found}
+        exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
+        unasked = {name: reason for name, reason in doubtful.items() if name not in exclude}
+        if not set(found) - set(doubtful) - set(exclude) and not doubtful:
+            refuse_long_table(frame)
+        chosen = [name for name in _chosen_elements(frame, None, exclude, other) if name not in doubtful] or _chosen_elements(frame, None, exclude, other)
+        unasked |= {name: reason for name, reason in near_elements(frame, [*chosen, *doubtful], [*other, *exclude]).items() if "says that it is" not in reason}
+        if unasked:
+            listed = "; ".join(f"{name!r}: {reason}" for name, reason in list(unasked.items())[:8]) + ("; ..." if len(unasked) > 8 else "")
+            reading.warn("columns", f"{len(unasked)} numeric column{'s' if len(unasked) > 1 else ''} that may be elements left out ({listed}). To take them, name all "
+                                    "elements: elements=[...]; to settle it, exclude=[...]")
+    else:
+        chosen = _chosen_elements(frame, elements, exclude, other)
+    limits, uncertainties = find_companions(frame, chosen)
+    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
+
+
+def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
+    "Detection limits of the elements: as given, else from columns or rows of the table."
+    stated = _limits_in(frame, given)
+    columns = {element: column for element, column in roles["limit"].items() if element not in stated}
+    if blank_is_censored is None:
+        refuse_blanks_beside_limits(frame, columns)
+    for element, column in columns.items():
+        reading.say("columns", f"detection limits of {element!r} from column {column!r}")
+    limits = {**{name: limit for name, limit in reading.limits.items() if name in chosen and limit > 0},
+              **{element: frame[column].where(frame[column] > 0) for element, column in columns.items()}, **stated}
+    if blank_is_censored:
+        without = [name for name in chosen if name not in limits and frame[name].isna().any()]
+        if without:
+            raise SurveyError(f"blank_is_censored=True, but no limit is known of {name_columns(without)}, where cells are empty. State it: "
+                              f"detection_limits={{{without[0]!r}: ...}}.")
+        reading.say("cells", "empty cells read as below the detection limit, as asked")
+    return limits
+
+
+def _apply_marks(values, censored, above_range, element, column, limits):
+    "What a qualifier column says of the cells of an element (in place)."
+    below, above = marks_of(column, values.index)
+    numbers = values[element].to_numpy(copy=True)
+    known = np.broadcast_to(np.asarray(np.nan if limits is None else limits, dtype=float), numbers.shape)
+    empty = below & np.isnan(numbers)
+    numbers[empty] = known[empty]
+    lost = (below | above) & ~(numbers > 0)
+    if lost.any():
+        raise SurveyError(f"Column {element!r} holds no number in {name_rows(values.index, lost)}, where {column.name!r} says below or above. State the limit: "
+                          f"detection_limits={{{element!r}: ...}}.")
+    values[element] = numbers
+    censored[element] |= below & ~above_range[element].to_numpy()
+    above_range[element] |= above
+
+
+def _settled_units(units, chosen, reading):
+    "Units as given, completed by a row of units; a row that contradicts a name is refused."
+    if isinstance(units, str):
+        return units
+    stated, named = as_mapping(units, "units"), find_elements(chosen)
+    found = {element: unit for element, unit in reading.units.items() if element in chosen and element not in stated}
+    wrong = [element for element, unit in found.items() if named.get(element) not in (None, "", unit)]
+    if wrong:
+        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units says {found[wrong[0]]}. Say which: "
+                          f"units={{{wrong[0]!r}: '...'}}.")
+    return {**found, **stated}
+
+# %% ../../nbs/survey/09_files.ipynb #aa170003
+def _checked(values, censored, above_range, places, frame, units, fewest, reading):
+    "Which rows stay: all but those that repeat another; says what contradicts itself."
+    copies = repeated_analyses(values, censored | above_range, places, fewest)
+    if copies.any():
+        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice. They are left out, "
+                               "because they would count as independent measurements without error")
+    for first, second, factor in exact_multiples(values.where(~(censored | above_range)))[:20]:
+        reading.warn("checks", f"column {second!r} is {factor:.6g} times {first!r}: one analysis, not two. Leave one out: exclude=[{second!r}]")
+    resolved = {name: unit for name, unit in find_elements(values.columns).items()}
+    for sentence in impossible_units(values, {**resolved, **(dict.fromkeys(values, units) if isinstance(units, str) else units)}).items():
+        reading.warn("checks", f"the unit of column {sentence[0]!r} cannot be right: {sentence[1]}; say units={{{sentence[0]!r}: '...'}}")
+    return ~copies
+
+
+def _write_record(reading, frame, chosen, roles, units, limits, places):
+    "Elements with unit, method and limit, and why the other columns are none."
+    named = find_elements(chosen)
+    for name in chosen:
+        limit = limits.get(name)
+        shown = None if limit is None else float(limit) if np.ndim(limit) == 0 else f"{np.nanmin(np.asarray(limit, dtype=float)):g} to " \
+            f"{np.nanmax(np.asarray(limit, dtype=float)):g}"
+        reading.elements[name] = {"unit": units if isinstance(units, str) else units.get(name, named.get(name, "")),
+                                  "method": reading.methods.get(name, element_method(name)), "limit": shown}
+    of = {column: f"{role} of {element!r}" for role in ("qualifier", "limit", "uncertainty") for element, column in roles[role].items()}
+    near = near_elements(frame, chosen, places)
+    for name in frame.columns:
+        if name not in chosen and name not in places:
+            reason = of.get(name) or roles["doubtful"].get(name) or near.get(name)
+            reading.left_out[name] = reason or ("a text" if not is_numeric_dtype(frame[name].dtype) else "not the name of an element")
+
 # %% ../../nbs/survey/09_files.ipynb #c2b7dbed
 def _places_of_first(numbers, frame, column):
     "Coordinates of all rows; where a replicate has none, those of the first row of its sample, whose place alone is used."
@@ -285,13 +451,15 @@ def _second_table(duplicates, elements, detection_limits, **options):
     return parse_replicates(table, column, elements, detection_limits=_limits_in(table, limits), **options)
 
 # %% ../../nbs/survey/09_files.ipynb #00000022
-def geodataframe_arguments(frame, **options):
+def geodataframe_arguments(frame, reading=None, **options):
     """The arguments of `Survey` for a GeoDataFrame of points.
 
     Parameters
     ----------
     frame : geopandas.GeoDataFrame
         One point per sample.
+    reading : Reading or None
+        What earlier steps decided.
     **options
         Those of `survey_arguments`, but for the coordinates and their system.
 
@@ -300,9 +468,11 @@ def geodataframe_arguments(frame, **options):
     dict
         Keyword arguments of `Survey`.
     """
+    reading = reading or Reading(options.get("name") or "table")
     lacking = (frame.geometry.isna() | frame.geometry.is_empty).to_numpy()
     if lacking.any():
         raise SurveyError(f"The geometry is missing in {name_rows(frame.index, lacking)}. Every sample needs a place.")
+    frame = _single_points(frame, reading)
     kinds = sorted(set(frame.geometry.geom_type) - {"Point"})
     if kinds:
         raise SurveyError(f"The geometry holds {', '.join(kinds)}; samples must be points. If the middle will do, say "
@@ -311,16 +481,35 @@ def geodataframe_arguments(frame, **options):
     names = ("longitude", "latitude") if geographic else ("easting", "northing")
     table = pd.DataFrame(frame.drop(columns=[frame.geometry.name, *(name for name in names if name in frame)]))
     table = table.assign(**{names[0]: frame.geometry.x, names[1]: frame.geometry.y})
-    return survey_arguments(table, *names, frame.crs, **options)
+    if frame.geometry.has_z.all() and "z" not in table:
+        table["z"] = frame.geometry.z
+    crs = options.pop("crs", None) if frame.crs is None else frame.crs
+    return survey_arguments(table, *names, crs, reading=reading, **options)
+
+
+def _single_points(frame, reading):
+    "Multipoints of one point as points; of several they are refused."
+    multiple = (frame.geometry.geom_type == "MultiPoint").to_numpy()
+    if not multiple.any():
+        return frame
+    parts = frame.geometry.explode(index_parts=False)
+    if len(parts) != len(frame):
+        several = np.array([kind == "MultiPoint" and len(geometry.geoms) > 1 for kind, geometry in zip(frame.geometry.geom_type, frame.geometry, strict=True)])
+        raise SurveyError(f"The geometry holds several points in {name_rows(frame.index, several)}. A sample has one place: say frame.explode() for a row each, or "
+                          "frame.set_geometry(frame.centroid) for the middle.")
+    reading.say("columns", f"{multiple.sum():,} multipoints of one point each read as points")
+    return frame.set_geometry(parts.set_axis(frame.index))
 
 # %% ../../nbs/survey/09_files.ipynb #00000023
-def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, **options):
+def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, layout=None, **options):
     """The arguments of `Survey` for a file.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The file.
+    layout : dict or None
+        `encoding`, `decimal`, `thousands`, `header_rows` and `skip`.
     sheet, easting, northing, crs, **options
         See `Survey.read`.
 
@@ -329,13 +518,14 @@ def file_arguments(path, sheet=None, easting=None, northing=None, crs=None, **op
     dict
         Keyword arguments of `Survey`.
     """
-    frame, options["name"], crs = read_table(path, sheet), Path(path).stem, as_crs(crs)
+    reading = Reading(Path(path).name)
+    frame, options["name"] = read_table(path, sheet, reading, **(layout or {})), Path(path).stem
     if not hasattr(frame, "geom_type") or easting is not None or northing is not None:
-        return survey_arguments(pd.DataFrame(frame), easting, northing, crs, **options)
-    if crs is not None and frame.crs is not None and crs != frame.crs:
-        raise SurveyError(f"{Path(path).name} says that its coordinate system is {frame.crs.name}, crs says {crs.name}. "
+        return survey_arguments(pd.DataFrame(frame), easting, northing, crs, reading=reading, **options)
+    if crs is not None and frame.crs is not None and as_crs(crs) != frame.crs:
+        raise SurveyError(f"{Path(path).name} says that its coordinate system is {frame.crs.name}, crs says {as_crs(crs).name}. "
                           "Leave crs out, or use to_crs to project.")
-    return geodataframe_arguments(frame.set_crs(crs) if frame.crs is None and crs is not None else frame, **options)
+    return geodataframe_arguments(frame, reading=reading, **({"crs": crs} if frame.crs is None else {}), **options)
 
 # %% ../../nbs/survey/09_files.ipynb #00000027
 class SurveyReaders:
@@ -343,9 +533,12 @@ class SurveyReaders:
 
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
-             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None):
+             detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None, *, decimal=None, thousands=None, encoding=None,
+             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
+
+        What was decided on the way stands in `survey.reading`.
 
         Parameters
         ----------
@@ -354,7 +547,7 @@ class SurveyReaders:
         easting, northing : str or None
             Coordinate columns; guessed from unambiguous names when not given.
         crs : str or None
-            Coordinate reference system of these columns, such as `"EPSG:32635"`.
+            Coordinate reference system of these columns, such as `"EPSG:32635"`; `"local"` for a grid of its own with small numbers.
         elements : list of str or None
             Element columns, spelled exactly; found by their names when not given.
         units : dict, str or None
@@ -365,7 +558,7 @@ class SurveyReaders:
             Sheet of a workbook, or layer of a GeoPackage, that has several.
         detection_limits : mapping, pandas.DataFrame or None
             Column to limit in the column's unit: a number, one for each sample, or the name of a column of the file that holds
-            them; smaller values and `BDL` become censored at the limit.
+            them; smaller values and `BDL` become censored at the limit. Rows and columns of limits in the file are used unasked.
         negative_censored : bool or None
             Whether -0.5 means below 0.5.
         exclude : list of str or None
@@ -375,14 +568,34 @@ class SurveyReaders:
         duplicates : str, tuple or None
             Name of the column that numbers the samples, where repeated analyses stand in the same table; or a second table
             (DataFrame or path) and the name of its column that says what each row repeats, `(table, "sample")`.
+        decimal, thousands : str or None
+            Marks in numbers, `"."` or `","`; asked for where the file does not prove them.
+        encoding : str or None
+            Of a text file, where it is neither UTF-8, UTF-16 nor Windows-1252.
+        header_rows : int or None
+            How many rows make up the header.
+        skip : int, list of int or None
+            Lines to leave out: how many at the beginning, or their numbers, counted from 1.
+        missing : list or None
+            Words and numbers that mean missing, beside those that are recognised; `[]` recognises no codes.
+        not_detected : list of str
+            Words that mean below the detection limit, beside those that are recognised.
+        blank_is_censored : bool or None
+            Whether an empty cell means below the limit of its element.
+        qualifiers : dict, bool or None
+            Element to the column that holds its `<` and `>`; found when not given, unused when False.
+        control_samples : str or None
+            What to do with blanks, standards and duplicates: `"leave out"` or `"keep"`; asked for where there are some.
 
         Returns
         -------
         Survey
         """
-        return cls(**file_arguments(path, sheet, easting, northing, crs, elements=elements, units=units, to_crs=to_crs,
+        layout = dict(decimal=decimal, thousands=thousands, encoding=encoding, header_rows=header_rows, skip=skip)
+        return cls(**file_arguments(path, sheet, easting, northing, crs, layout, elements=elements, units=units, to_crs=to_crs,
                                     detection_limits=detection_limits, negative_censored=negative_censored, exclude=exclude,
-                                    allow_negative=allow_negative, duplicates=duplicates))
+                                    allow_negative=allow_negative, duplicates=duplicates, missing=missing, not_detected=not_detected,
+                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples))
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, **options):
