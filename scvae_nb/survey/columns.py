@@ -152,11 +152,12 @@ def looks_geographic(easting, northing):
 # %% ../../nbs/survey/07_columns.ipynb #0000001a
 _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "<na>"])
 # written without points, blanks and underscores
-_NO_SAMPLE = frozenset(["", "*", "**", "***", "na", "n/a", "ns", "n/s", "nss", "lnr", "snr", "ins", "is", "i/s", "nr", "n/r", "nosample", "insufficientsample", "missing",
-                        "notanalysed", "notanalyzed", "notassayed", "notsampled", "notreceived", "nodata", "#n/a", "null", "nan", "none"])
-_NOT_DETECTED = frozenset(["bdl", "nd", "bd", "bld", "blod", "dl", "<dl", "<lod", "<mdl", "<ldl", "<lld", "<loq", "<bdl", "<det", "<detection", "<detectionlimit",
-                           "<", "n", "l", "belowdetect", "belowdetection", "belowdetectionlimit", "belowdl", "belowlod", "belowlimit", "notdetected", "nondetect",
-                           "non-detect", "not-detected", "undetected", "<limit", "u"])
+_NO_SAMPLE = frozenset(["", "*", "**", "***", "na", "n/a", "ns", "n/s", "nss", "lnr", "snr", "ins", "is", "i/s", "nr", "n/r", "nosample", "missing",
+                        "insufficientsample", "notanalysed", "notanalyzed", "notassayed", "notsampled", "notreceived", "nodata", "#n/a", "null",
+                        "nan", "none"])
+_NOT_DETECTED = frozenset(["bdl", "nd", "bd", "bld", "blod", "dl", "<dl", "<lod", "<mdl", "<ldl", "<lld", "<loq", "<bdl", "<det", "<detection",
+                           "<detectionlimit", "<", "n", "l", "belowdetect", "belowdetection", "belowdetectionlimit", "belowdl", "belowlod", "belowlimit",
+                           "notdetected", "nondetect", "non-detect", "not-detected", "undetected", "<limit", "u"])
 _CODES = (-999.0, -9999.0, -99999.0, -999999.0, -9999999.0, -999.25, -9999.25, -999.9, -9999.9, -99999.9)
 _FOOTED = [(re.compile(pattern), side) for pattern, side in [
     (r"(?:<=?|≤|&lt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "below"), (r"(?:>=?|≥|&gt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "above"),
@@ -203,7 +204,8 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     SurveyError
         For text, infinite values, codes for missing data that could be limits, and negative values of unknown meaning.
     """
-    limits, met = _limit_array(detection_limits, frame), Counter()
+    limits = _limit_array(detection_limits, frame)
+    met: Counter = Counter()
     words = _Words(missing, not_detected)
     values = np.empty(frame.shape)
     censored, above_range = np.zeros(frame.shape, dtype=bool), np.zeros(frame.shape, dtype=bool)
@@ -380,8 +382,8 @@ def _settle_codes(values, frame, words, allow_negative, met):
             rest = values[~at[:, j], j]
             if np.nanmax(rest, initial=0.0) * 20 < code:
                 raise SurveyError(f"Column {frame.columns[j]!r}: {code:.0f} in {name_rows(frame.index, at[:, j])}, the next value is "
-                                  f"{np.nanmax(rest, initial=0.0):g}. It looks like a code for missing data. If it is one, say missing=[{code:.0f}]; if it is a "
-                                  "concentration, missing=[].")
+                                  f"{np.nanmax(rest, initial=0.0):g}. It looks like a code for missing data. If it is one, say missing=[{code:.0f}]; if it "
+                                  "is a concentration, missing=[].")
 
 
 def _tell(met, say):
@@ -390,8 +392,8 @@ def _tell(met, say):
         if loud:
             warnings.warn(sentence, SurveyWarning, stacklevel=4)
     say = say or default
-    for kind, meaning in [("loud", "read as missing"), ("code", "read as missing, as asked"), ("missing", "read as missing"), ("not detected", "read as below the limit"),
-                          ("below", "read as below the number"), ("above", "read as above the number")]:
+    for kind, meaning in [("loud", "read as missing"), ("code", "read as missing, as asked"), ("missing", "read as missing"),
+                          ("not detected", "read as below the limit"), ("below", "read as below the number"), ("above", "read as above the number")]:
         found = [f"{word if kind in ('loud', 'code') else repr(word)}: {count:,} cell{'s' if count > 1 else ''}" for (key, word), count in met.items()
                  if key == kind and count]
         if found:

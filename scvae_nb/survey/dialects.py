@@ -149,10 +149,10 @@ def line_table(data, delimiter):
         totals.append(before + np.searchsorted(marks, at))
         places.append(start + at)
         before += len(marks)
-    ends, totals = np.concatenate(places or [[]]).astype(np.int64), np.concatenate(totals or [[]]).astype(np.int64)
-    if len(data) and (not len(ends) or ends[-1] != len(data) - 1):
-        ends, totals = np.append(ends, len(data)), np.append(totals, before)
-    return np.append(0, ends[:-1] + 1)[:len(ends)], ends, np.diff(totals, prepend=0) + 1
+    last = [len(data)] if len(data) and not data.endswith(b"\n") else []
+    ends = np.concatenate([*places, np.array(last, dtype=np.int64)])
+    marks_before = np.concatenate([*totals, np.full(len(last), before)])
+    return np.append(0, ends[:-1] + 1)[:len(ends)], ends, np.diff(marks_before, prepend=0) + 1
 
 # %% ../../nbs/survey/02_dialects.ipynb #1721f5a1
 _SIGN = r"^\s*(?:&lt;|&gt;|[<>≤≥])?=?\s*[-+]?"
@@ -261,4 +261,4 @@ def plain_numbers(cells, decimal):
     # a column of dates or codes holds no numbers but by accident
     if changed.mean() < 0.02 and not (numeric | plain.str.match(_SIGN + r"[\d.]+").fillna(False)).mean() > 0.5:
         return cells
-    return numbers.astype(float) if numeric.all() else plain.astype(object).where(plain.notna(), np.nan)
+    return numbers.astype(float) if numeric.all() else plain.astype(cells.dtype)

@@ -115,8 +115,8 @@ def _typed(frame, decimal, thousands, reading):
     "The columns of a sheet with the types of their cells; numbers that were typed as text are read as such."
     frame = frame.set_axis([name or f"Unnamed: {j}" for j, name in enumerate(frame.columns)], axis=1).infer_objects()
     text = {name: [cell for cell in frame[name].dropna() if isinstance(cell, str)] for name in frame if not is_numeric_dtype(frame[name].dtype)}
-    mostly = {name: cells for name, cells in text.items()
-              if cells and pd.to_numeric(frame[name].astype("string").str.replace(r"[<>,. ]", "", regex=True), errors="coerce").notna().sum() >= 0.5 * frame[name].notna().sum()}
+    digits = {name: pd.to_numeric(frame[name].astype("string").str.replace(r"[<>,. ]", "", regex=True), errors="coerce") for name in text}
+    mostly = {name: cells for name, cells in text.items() if cells and digits[name].notna().sum() >= 0.5 * frame[name].notna().sum()}
     mark, said = decimal_mark(mostly, ";", decimal, thousands) if mostly else (".", "")
     reading.say("bytes", said)
     return frame.assign(**{name: plain_numbers(frame[name], mark) for name in mostly})
@@ -230,7 +230,8 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
     check_places(places, frame.index, crs, names)
     refuse_outside(places, crs, frame.index, names)
     if looks_exchanged(places, crs):
-        reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to {places[:, 0].max():.10g} beside "
+        reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to "
+                               f"{places[:, 0].max():.10g} beside "
                                f"northings of {places[:, 1].min():.10g} to {places[:, 1].max():.10g}, as in UTM the other way round; crs='EPSG:...' would tell")
     _say_depths(frame, places, reading)
     reading.say("columns", f"places from {easting!r} and {northing!r}" + ("" if to_crs is None else f", projected to {crs.name}"))
@@ -242,9 +243,9 @@ def _say_depths(frame, places, reading):
     depths = depth_columns(frame.columns)
     here = len(np.unique(places, axis=0))
     if depths and here < 0.5 * len(places):
-        reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model knows "
-                               "eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is taken for "
-                               "micro-scale geology and error. Read one level at a time, or composite the holes first")
+        reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model "
+                               "knows eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is "
+                               "taken for micro-scale geology and error. Read one level at a time, or composite the holes first")
 
 
 def _free_names(columns):
@@ -325,7 +326,7 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
     doubtful = {}
     if elements is None:
         found = find_elements(frame.columns, ignore=other)
-        doubtful = {name: reason for name, reason in doubtful_elements(frame.columns, {**found, **reading.units} if reading.units else found).items() if name in found}
+        doubtful = doubtful_elements({name: reading.units.get(name, unit) for name, unit in found.items()})
         exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
         unasked = {name: reason for name, reason in doubtful.items() if name not in exclude}
         if not set(found) - set(doubtful) - set(exclude) and not doubtful:
@@ -334,8 +335,8 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
         unasked |= {name: reason for name, reason in near_elements(frame, [*chosen, *doubtful], [*other, *exclude]).items() if "says that it is" not in reason}
         if unasked:
             listed = "; ".join(f"{name!r}: {reason}" for name, reason in list(unasked.items())[:8]) + ("; ..." if len(unasked) > 8 else "")
-            reading.warn("columns", f"{len(unasked)} numeric column{'s' if len(unasked) > 1 else ''} that may be elements left out ({listed}). To take them, name all "
-                                    "elements: elements=[...]; to settle it, exclude=[...]")
+            reading.warn("columns", f"{len(unasked)} numeric column{'s' if len(unasked) > 1 else ''} that may be elements left out ({listed}). To take them, "
+                                    "name all elements: elements=[...]; to settle it, exclude=[...]")
     else:
         chosen = _chosen_elements(frame, elements, exclude, other)
     limits, uncertainties = find_companions(frame, chosen)
@@ -394,10 +395,15 @@ def _checked(values, censored, above_range, places, frame, units, fewest, readin
     "Which rows stay: all but those that repeat another; says what contradicts itself."
     copies = repeated_analyses(values, censored | above_range, places, fewest)
     if copies.any():
-        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice. They are left out, "
-                               "because they would count as independent measurements without error")
-    for first, second, factor in exact_multiples(values.where(~(censored | above_range)))[:20]:
-        reading.warn("checks", f"column {second!r} is {factor:.6g} times {first!r}: one analysis, not two. Leave one out: exclude=[{second!r}]")
+        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice. They "
+                               "are left out, because they would count as independent measurements without error")
+    multiples = {}
+    for first, second, factor in exact_multiples(values.where(~(censored | above_range))):
+        multiples.setdefault(second, f"{second!r} is {factor:.6g} times {first!r}")
+    if multiples:
+        reading.warn("checks", f"columns that are multiples of another, one analysis and not two: {'; '.join(list(multiples.values())[:8])}"
+                               f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
+                               f"exclude={list(multiples)}")
     resolved = {name: unit for name, unit in find_elements(values.columns).items()}
     for sentence in impossible_units(values, {**resolved, **(dict.fromkeys(values, units) if isinstance(units, str) else units)}).items():
         reading.warn("checks", f"the unit of column {sentence[0]!r} cannot be right: {sentence[1]}; say units={{{sentence[0]!r}: '...'}}")
@@ -495,8 +501,8 @@ def _single_points(frame, reading):
     parts = frame.geometry.explode(index_parts=False)
     if len(parts) != len(frame):
         several = np.array([kind == "MultiPoint" and len(geometry.geoms) > 1 for kind, geometry in zip(frame.geometry.geom_type, frame.geometry, strict=True)])
-        raise SurveyError(f"The geometry holds several points in {name_rows(frame.index, several)}. A sample has one place: say frame.explode() for a row each, or "
-                          "frame.set_geometry(frame.centroid) for the middle.")
+        raise SurveyError(f"The geometry holds several points in {name_rows(frame.index, several)}. A sample has one place: say frame.explode() for a row "
+                          "each, or frame.set_geometry(frame.centroid) for the middle.")
     reading.say("columns", f"{multiple.sum():,} multipoints of one point each read as points")
     return frame.set_geometry(parts.set_axis(frame.index))
 

@@ -25,9 +25,14 @@ class Reading:
         source : str
             Name of the file, for messages.
         """
-        self.source, self.decisions = source, {step: [] for step in STEPS}
-        self.units, self.methods, self.limits = {}, {}, {}
-        self.elements, self.left_out, self.controls = {}, {}, None
+        self.source = source
+        self.decisions: dict = {step: [] for step in STEPS}
+        self.units: dict = {}
+        self.methods: dict = {}
+        self.limits: dict = {}
+        self.elements: dict = {}
+        self.left_out: dict = {}
+        self.controls = None
 
     def say(self, step, sentence):
         "Write down a decision; `step` is one of `STEPS`. Empty sentences are nothing to say."

@@ -18,7 +18,8 @@ from .errors import SurveyError, name_columns, name_rows
 from .units import SYMBOLS, element_unit, split_name, why_not_element
 
 # %% ../../nbs/survey/12_roles.ipynb #18ba6792
-_QUALIFIER = re.compile(r"(?:^|[\s_.\-(]+)(?:q|qual|qualifier|flag|sign|lt|remark|rmk|rc|prefix|symbol|mark|operator|op|lessthan|less_than|code)s?[\s_.)]*(?=[\s_.\-]|$)",
+_QUALIFIER = re.compile(r"(?:^|[\s_.\-(]+)(?:q|qual|qualifier|flag|sign|lt|remark|rmk|rc|prefix|symbol|mark|operator|op|lessthan|less_than|"
+                        r"code)s?[\s_.)]*(?=[\s_.\-]|$)",
                         re.IGNORECASE)
 _BELOW = frozenset(["<", "<=", "≤", "&lt;", "l", "n", "u", "nd", "bdl", "bd", "lt", "b", "below"])
 _ABOVE = frozenset([">", ">=", "≥", "&gt;", "g", "gt", "above"])
@@ -67,14 +68,14 @@ def find_qualifiers(frame, elements, given=None):
         if element is None:
             lonely.append(name)
         elif not cells <= _SYMBOLIC:
-            raise SurveyError(f"Column {name!r} holds {name_columns(sorted(cells - {''}))} beside {element!r}: letters of a laboratory, of which some may mean below "
-                              f"the number in {element!r}. Say qualifiers={{{element!r}: {name!r}}} to read L, N, U and B as below and G as above, or "
-                              "qualifiers=False to take all numbers as they stand.")
+            raise SurveyError(f"Column {name!r} holds {name_columns(sorted(cells - {''}))} beside {element!r}: letters of a laboratory, of which some may "
+                              f"mean below the number in {element!r}. Say qualifiers={{{element!r}: {name!r}}} to read L, N, U and B as below and G as "
+                              "above, or qualifiers=False to take all numbers as they stand.")
         else:
             found[element] = name
     if lonely:
-        raise SurveyError(f"Column {lonely[0]!r} holds '<' or '>', but of which element is not evident. Say qualifiers={{'...': {lonely[0]!r}}}, or qualifiers=False "
-                          "to leave it unused.")
+        raise SurveyError(f"Column {lonely[0]!r} holds '<' or '>', but of which element is not evident. Say qualifiers={{'...': {lonely[0]!r}}}, or "
+                          "qualifiers=False to leave it unused.")
     return found
 
 
@@ -108,12 +109,13 @@ def marks_of(column, index):
     below, above = text.isin(_BELOW).to_numpy(dtype=bool), text.isin(_ABOVE).to_numpy(dtype=bool)
     strange = ~(below | above | text.isin(_NEUTRAL).to_numpy(dtype=bool))
     if strange.any():
-        raise SurveyError(f"Qualifier column {column.name!r}: {name_columns(pd.unique(text[strange])[:3])} in {name_rows(index, strange)}. Expected '<' or L, N, U, B "
-                          "for below, '>' or G for above, '=' or nothing for a plain number.")
+        raise SurveyError(f"Qualifier column {column.name!r}: {name_columns(pd.unique(text[strange])[:3])} in {name_rows(index, strange)}. Expected '<' or "
+                          "L, N, U, B for below, '>' or G for above, '=' or nothing for a plain number.")
     return below, above
 
 # %% ../../nbs/survey/12_roles.ipynb #f6b406be
-_LIMIT_COLUMN = re.compile(r"(?:^|[\s_.\-(]+)(?:(?:detection|det|reporting|rep|quantification|lower)[\s_.]*(?:limit|lim)|m?dl|lod|loq|ldl|lld|mrl|limit)[\s_.)]*(?=[\s_.\-(]|$)",
+_LIMIT_COLUMN = re.compile(r"(?:^|[\s_.\-(]+)(?:(?:detection|det|reporting|rep|quantification|lower)[\s_.]*(?:limit|lim)|m?dl|lod|loq|ldl|lld|mrl|"
+                           r"limit)[\s_.)]*(?=[\s_.\-(]|$)",
                            re.IGNORECASE)
 _ERROR_COLUMN = re.compile(r"(?:^|[\s_.\-(]+)(?:unc|uncertainty|err|error|sd|std|stdev|rsd|se|2?sigma|precision)[\s_.)]*(?=[\s_.\-(]|$)", re.IGNORECASE)
 
@@ -131,7 +133,7 @@ def find_companions(frame, elements):
     limits, uncertainties : dict
         Element to column.
     """
-    found = ({}, {})
+    found: tuple = ({}, {})
     for name in frame.columns:
         if name in elements or not is_numeric_dtype(frame[name].dtype):
             continue
@@ -221,8 +223,8 @@ def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
         return frame
     what = f"Column {column!r} marks {name_rows(frame.index, rows)} as control samples ({name_columns(frame[column][rows].unique(), 4)})"
     if choice is None:
-        raise SurveyError(f"{what}. Blanks, standards and duplicates of the laboratory are no samples of the ground. Say control_samples='leave out' (they stay in "
-                          "survey.reading.controls), or control_samples='keep' if they are samples.")
+        raise SurveyError(f"{what}. Blanks, standards and duplicates of the laboratory are no samples of the ground. Say control_samples='leave out' (they "
+                          "stay in survey.reading.controls), or control_samples='keep' if they are samples.")
     reading.say("rows", f"{what}; {'left out, as asked' if choice == 'leave out' else 'kept as samples, as asked'}")
     if choice == "keep":
         return frame
@@ -230,13 +232,11 @@ def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
     return frame[~rows]
 
 # %% ../../nbs/survey/12_roles.ipynb #97b5636b
-def doubtful_elements(columns, elements):
+def doubtful_elements(elements):
     """Elements that are probably something else, with the reason.
 
     Parameters
     ----------
-    columns : iterable of str
-        All columns.
     elements : dict
         Those taken as elements, and their units.
 
@@ -296,9 +296,9 @@ def refuse_long_table(frame):
             unit = next((other for other in frame.columns if re.fullmatch(r"(?i)units?(?:[\s_]\w+)?", str(other))), None)
             index = [other for other in frame.columns if other not in (name, value, unit)]
             units = "" if unit is None else f" (units stand in column {unit!r}: convert where they differ within an element, and say units={{...}})"
-            raise SurveyError(f"The table has one row for each analysis: column {name!r} lists elements ({name_columns(words, 4)}). A survey has one row for each "
-                              f"sample. Turn it: table.pivot_table(index={index}, columns={name!r}, values={value!r}, aggfunc='first').reset_index(), and read "
-                              f"the result with Survey.from_frame{units}.")
+            raise SurveyError(f"The table has one row for each analysis: column {name!r} lists elements ({name_columns(words, 4)}). A survey has one row for "
+                              f"each sample. Turn it: table.pivot_table(index={index}, columns={name!r}, values={value!r}, aggfunc='first').reset_index(), "
+                              f"and read the result with Survey.from_frame{units}.")
 
 
 def depth_columns(columns):
@@ -312,6 +312,6 @@ def depth_columns(columns):
     -------
     list of str
     """
-    pattern = re.compile(r"(?:depth|dist)?[\s_]*(?:from|to)(?:[\s_]*(?:m|depth|ft))?|(?:m_?)?(?:from|to)|(?:drill|bore)?[\s_]*hole(?:[\s_]*(?:id|no|name|number))?|dhid|bhid|"
-                         r"(?:sample|top|bottom|mid)[\s_]*depth|z", re.IGNORECASE)
+    pattern = re.compile(r"(?:depth|dist)?[\s_]*(?:from|to)(?:[\s_]*(?:m|depth|ft))?|(?:m_?)?(?:from|to)|(?:drill|bore)?[\s_]*hole(?:[\s_]*(?:id|no|name|"
+                         r"number))?|dhid|bhid|(?:sample|top|bottom|mid)[\s_]*depth|z", re.IGNORECASE)
     return [name for name in columns if pattern.fullmatch(str(name).strip())]

@@ -15,14 +15,15 @@ from .units import PPM_PER_UNIT, element_unit, normalise_unit
 
 # %% ../../nbs/survey/03_rows.ipynb #a1e14fd4
 _NUMBER = re.compile(r"\s*[<>≤≥]?\s*[-+]?(?:\d[\d,.' \u00a0]*|\.\d+)(?:[eE][-+]?\d+)?\s*$")
-_LIMIT = re.compile(r"(?:lower|upper|min(?:imum)?|max(?:imum)?|analytical|method|lab)?[\s_.]*(?:(?:i|m|l|u)?\.?d\.?l|l\.?o\.?[dq]|m\.?r\.?l|l\.?l\.?d|u\.?l\.?d|"
-                    r"(?:det(?:ection|ect|\.)?|report(?:ing|able)?|quantification|lower|upper)[\s_.]*(?:lim(?:it)?s?)|limits?(?:[\s_]of[\s_]\w+)?|nachweisgrenze|nwg)"
-                    r"[\s.:]*(?:\(.*\))?\s*$", re.IGNORECASE)
+_LIMIT = re.compile(r"(?:lower|upper|min(?:imum)?|max(?:imum)?|analytical|method|lab)?[\s_.]*(?:(?:i|m|l|u)?\.?d\.?l|l\.?o\.?[dq]|m\.?r\.?l|l\.?l\.?d|"
+                    r"u\.?l\.?d|(?:det(?:ection|ect|\.)?|report(?:ing|able)?|quantification|lower|upper)[\s_.]*(?:lim(?:it)?s?)|limits?(?:[\s_]of[\s_]\w+)?|"
+                    r"nachweisgrenze|nwg)[\s.:]*(?:\(.*\))?\s*$", re.IGNORECASE)
 _UPPER = re.compile(r"(?:upper|max|u\.?d\.?l|u\.?l\.?d)", re.IGNORECASE)
-_STATISTIC = re.compile(r"(?:arithmetic |geometric |geo)?(?:mean|average|avg|median|min(?:imum)?|max(?:imum)?|std|st\.?\s*dev\.?|stdev|standard deviation|sd|sum|total|"
-                        r"count|n|variance|var|cv|rsd|range|mad|percentile.*|\d+(?:th|%).*|mittelwert)[\s.:%]*\s*$", re.IGNORECASE)
+_STATISTIC = re.compile(r"(?:arithmetic |geometric |geo)?(?:mean|average|avg|median|min(?:imum)?|max(?:imum)?|std|st\.?\s*dev\.?|stdev|standard deviation|sd|"
+                        r"sum|total|count|n|variance|var|cv|rsd|range|mad|percentile.*|\d+(?:th|%).*|mittelwert)[\s.:%]*\s*$", re.IGNORECASE)
 _UNIT_LABEL = re.compile(r"units?[\s:]*$|einheit(?:en)?[\s:]*$", re.IGNORECASE)
-_METHOD_LABEL = re.compile(r"(?:lab(?:oratory)?|analytical|anal\.?|assay)?[\s_]*(?:method|technique|scheme|digest(?:ion)?)s?(?:[\s_]code)?[\s:]*$", re.IGNORECASE)
+_METHOD_LABEL = re.compile(r"(?:lab(?:oratory)?|analytical|anal\.?|assay)?[\s_]*(?:method|technique|scheme|"
+                           r"digest(?:ion)?)s?(?:[\s_]code)?[\s:]*$", re.IGNORECASE)
 _LENGTHS = frozenset(["m", "km", "ft", "metres", "meters", "metre", "meter", "deg", "degrees", "°", "dd", "cm", "-", "utm"])
 
 

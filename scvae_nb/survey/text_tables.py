@@ -89,8 +89,8 @@ class _Lines:
         if skip is not None:
             wanted = np.arange(skip) if isinstance(skip, (int, np.integer)) else np.asarray(skip, dtype=int) - 1
             if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(lengths):
-                raise SurveyError(f"skip={skip!r} names lines that the file does not have; it has {len(lengths):,}. Expected how many lines to leave out at the "
-                                  "beginning, or a list of line numbers, counted from 1.")
+                raise SurveyError(f"skip={skip!r} names lines that the file does not have; it has {len(lengths):,}. Expected how many lines to leave out at "
+                                  "the beginning, or a list of line numbers, counted from 1.")
             skipped[wanted] = True
         self.kept = np.flatnonzero(~(empty | comment | skipped))
         for what, mask in [("skipped as asked", skipped), ("a comment, left out", comment & ~skipped),

@@ -44,8 +44,11 @@ _PLAIN = [(re.compile(pattern), unit) for pattern, unit in [
 
 def _plain_spelling(text):
     "Lower case; micro signs, superscripts and dots of a product in plain letters."
-    text = str(text or "").lower().translate(str.maketrans({"µ": "u", "μ": "u", "⁻": "-", "−": "-", "–": "-", "¹": "1", "·": " ", "⋅": " ", "•": " ", "*": "*"}))
+    text = str(text or "").lower().translate(_LETTERS)
     return text.replace("permille", "‰").replace("per mille", "‰")
+
+
+_LETTERS = {ord(letter): plain for letter, plain in {"µ": "u", "μ": "u", "⁻": "-", "−": "-", "–": "-", "¹": "1", "·": " ", "⋅": " ", "•": " "}.items()}
 
 
 def _mass_ratio(match):
@@ -100,9 +103,9 @@ def normalise_unit(unit):
 _METHOD = re.compile(r"(?:inaa|naa|xrf|wdxrf|edxrf|pxrf|icp|icpms|icpoes|icpaes|ms|oes|aes|aas|gfaas|cvaas|cv|dcp|fa|"
                      r"ar|aqr|4a|hf|fus|mmi|me|total|tot|t|partial|leach|es|aquaregia|aqua|regia|als|sgs|acme|aq|4acid|acid|fusion|fire|assay|"
                      r"hno3|hcl|la|laicpms|dm|dw|ts|dry)\d*|[a-z]{2,5}\d{2,3}[a-z]{0,2}")
-_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|sd|std|se|rsd|cv%|q|qual|qualifier|flag|sign|"
-                             r"remark|ratio|log|ln|clr|ilr|zscore|z|norm|min|max|mean|median|avg|diff|resid|residual|text|class|id|count|n|code|method|unit|units|"
-                             r"age|ma|score|pc\d*|year|date|lab|dup|rep)\d*")
+_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|sd|std|se|rsd|cv%|q|qual|qualifier|flag|"
+                             r"sign|remark|ratio|log|ln|clr|ilr|zscore|z|norm|min|max|mean|median|avg|diff|resid|residual|text|class|id|count|n|code|method|"
+                             r"unit|units|age|ma|score|pc\d*|year|date|lab|dup|rep)\d*")
 
 
 def split_name(column):

@@ -9,6 +9,7 @@ __all__ = ['refuse_null_places', 'refuse_disguised_degrees', 'places_outside', '
 import numpy as np
 from pyproj import Transformer
 
+from .columns import looks_geographic
 from .errors import SurveyError, name_rows
 from .places import degree_sized, utm_zone
 
@@ -38,8 +39,8 @@ def refuse_null_places(array, index, names):
     if far.any():
         shown = ", ".join(f"({x:g}, {y:g})" for x, y in np.unique(array[far], axis=0)[:3])
         raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} are {shown} in {name_rows(index, far)}, far from all other samples ({low[0]:.10g} to "
-                          f"{high[0]:.10g}, {low[1]:.10g} to {high[1]:.10g}): codes for an unknown place. Every sample needs a place: complete them, or leave those "
-                          "rows out before reading.")
+                          f"{high[0]:.10g}, {low[1]:.10g} to {high[1]:.10g}): codes for an unknown place. Every sample needs a place: complete them, or "
+                          "leave those rows out before reading.")
 
 # %% ../../nbs/survey/11_whereabouts.ipynb #c10779a3
 def refuse_disguised_degrees(array, crs, names):
@@ -54,7 +55,7 @@ def refuse_disguised_degrees(array, crs, names):
     names : tuple of str
         Names of the two columns.
     """
-    if (crs is not None and crs.is_geographic) or not degree_sized(array) or not (np.abs(array[:, 0]) <= 180).all():
+    if (crs is not None and crs.is_geographic) or looks_geographic(*names) or not degree_sized(array) or not (np.abs(array[:, 0]) <= 180).all():
         return
     if any(str(name).lower().rsplit("_", 1)[-1] in ("m", "km", "ft") for name in names):
         return
@@ -64,7 +65,8 @@ def refuse_disguised_degrees(array, crs, names):
     if fine.all() and far.any():
         stated = "" if crs is None else f", although crs says {crs.name}"
         raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} ({array[:, 0].min():g} to {array[:, 0].max():g}, {array[:, 1].min():g} to "
-                          f"{array[:, 1].max():g}) look like longitude and latitude in degrees{stated}. If they are, say crs=\"EPSG:4326\" (WGS84, or the datum of the "
+                          f"{array[:, 1].max():g}) look like longitude and latitude in degrees{stated}. If they are, say crs=\"EPSG:4326\" (WGS84, or the "
+                          f"datum of the "
                           f'survey) and to_crs="{utm_zone(array)}"; if they are a small local grid, say crs="local".')
 
 # %% ../../nbs/survey/11_whereabouts.ipynb #26bf54a4
