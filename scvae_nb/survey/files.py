@@ -395,8 +395,12 @@ def _checked(values, censored, above_range, places, frame, units, fewest, readin
     "Which rows stay: all but those that repeat another; says what contradicts itself."
     copies = repeated_analyses(values, censored | above_range, places, fewest)
     if copies.any():
-        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice. They "
-                               "are left out, because they would count as independent measurements without error")
+        # a few coincidences of coarse numbers in a large survey are no reason to change it
+        few = copies.mean() < 0.01
+        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice"
+                               + ("? They are few, and stay." if few else ". They are left out, because they would count as independent measurements without "
+                                   "error."))
+        copies &= not few
     multiples = {}
     for first, second, factor in exact_multiples(values.where(~(censored | above_range))):
         multiples.setdefault(second, f"{second!r} is {factor:.6g} times {first!r}")
