@@ -158,7 +158,7 @@ _NO_SAMPLE = frozenset(["", "*", "**", "***", "na", "n/a", "ns", "n/s", "nss", "
 _NOT_DETECTED = frozenset(["bdl", "nd", "bd", "bld", "blod", "dl", "<dl", "<lod", "<mdl", "<ldl", "<lld", "<loq", "<bdl", "<det", "<detection",
                            "<detectionlimit", "<", "n", "l", "belowdetect", "belowdetection", "belowdetectionlimit", "belowdl", "belowlod", "belowlimit",
                            "notdetected", "nondetect", "non-detect", "not-detected", "undetected", "<limit", "u"])
-_CODES = (-999.0, -9999.0, -99999.0, -999999.0, -9999999.0, -999.25, -9999.25, -999.9, -9999.9, -99999.9)
+_CODE = re.compile(r"-9{3,}(?:\.(?:9+|25))?$")  # -999, -9999.25, -99999.9
 _FOOTED = [(re.compile(pattern), side) for pattern, side in [
     (r"(?:<=?|≤|&lt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "below"), (r"(?:>=?|≥|&gt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "above"),
     (r"[NL]\s*\(\s*([\d.]+)\s*\)$", "below"), (r"([\d.]+)\s*[LNU]$", "below"), (r"G\s*\(\s*([\d.]+)\s*\)$", "above"), (r"([\d.]+)\s*G$", "above")]]
@@ -371,7 +371,7 @@ def _settle_codes(values, frame, words, allow_negative, met):
     # NaN compares as false; infinite values are refused elsewhere
     suspicious = np.isfinite(values) & ((values <= -999) | (values >= 1e30))
     for code in np.unique(values[suspicious]) if suspicious.any() else ():
-        if code in _CODES or abs(code) >= 1e30:
+        if abs(code) >= 1e30 or _CODE.match(f"{code:.10g}"):
             at = values == code
             columns = list(frame.columns[at.any(axis=0)])
             met["loud", f"{code:g} ({name_columns(columns, 4)})"] += int(at.sum())

@@ -326,7 +326,7 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
     doubtful = {}
     if elements is None:
         found = find_elements(frame.columns, ignore=other)
-        doubtful = doubtful_elements({name: reading.units.get(name, unit) for name, unit in found.items()})
+        doubtful = doubtful_elements({name: reading.units.get(name, unit) for name, unit in found.items()}, frame)
         exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
         unasked = {name: reason for name, reason in doubtful.items() if name not in exclude}
         if not set(found) - set(doubtful) - set(exclude) and not doubtful:

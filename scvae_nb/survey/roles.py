@@ -68,7 +68,8 @@ def find_qualifiers(frame, elements, given=None):
         if element is None:
             lonely.append(name)
         elif not cells <= _SYMBOLIC:
-            raise SurveyError(f"Column {name!r} holds {name_columns(sorted(cells - {''}))} beside {element!r}: letters of a laboratory, of which some may "
+            raise SurveyError(f"Column {name!r} holds {name_columns(sorted(frame[name].dropna().astype(str).unique()), 6)} beside {element!r}: letters of a "
+                              f"laboratory, of which some may "
                               f"mean below the number in {element!r}. Say qualifiers={{{element!r}: {name!r}}} to read L, N, U and B as below and G as "
                               "above, or qualifiers=False to take all numbers as they stand.")
         else:
@@ -189,8 +190,12 @@ def find_control_samples(frame, ignore=(), repeats=False):
         Shape (n,), bool.
     """
     for name in frame.columns:
+        if name not in ignore and (flagged := _flagged(frame[name])) is not None:
+            return name, flagged
         if name in ignore or is_numeric_dtype(frame[name].dtype):
             continue
+        if not repeats and (again := _repeated_labels(frame[name])).any():
+            return name, again
         words = pd.Series(frame[name].dropna().unique(), dtype=object).astype(str)
         marked = {word for word in words[words.str.contains(_CONTROL, regex=True) & (words.str.len() < 60)] if not (repeats and _REPEAT.search(word))}
         if marked:
@@ -198,6 +203,25 @@ def find_control_samples(frame, ignore=(), repeats=False):
             if 0 < rows.mean() < 0.5:
                 return name, rows
     return None, np.zeros(len(frame), dtype=bool)
+
+
+def _flagged(column):
+    "Rows that a column of yes and no called QC, Blank or the like says yes to; None for other columns."
+    if not re.fullmatch(rf"(?:is[\s_]?)?(?:{_CONTROL.pattern})(?:[\s_](?:sample|flag))?", str(column.name).strip(), re.IGNORECASE):
+        return None
+    cells = column.astype("string").str.strip().str.lower().fillna("")
+    yes = cells.isin(["y", "yes", "true", "1", "1.0", "x"]).to_numpy(dtype=bool)
+    no = cells.isin(["n", "no", "false", "0", "0.0", ""]).to_numpy(dtype=bool)
+    return yes if (yes | no).all() and 0 < yes.mean() < 0.5 else None
+
+
+def _repeated_labels(column):
+    "Rows whose label is that of another row with D, DUP, R or the like behind it."
+    labels = column.astype("string").str.strip()
+    if labels.nunique() < 0.9 * len(labels):
+        return np.zeros(len(labels), dtype=bool)
+    base = labels.str.replace(r"(?<=\d)[\s_\-./]*(?:D|DUP|DP|R|REP|RPT|CHK)\d?$", "", regex=True, case=False)
+    return ((base != labels) & base.isin(set(labels.dropna()))).fillna(False).to_numpy(dtype=bool)
 
 
 def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
@@ -232,13 +256,15 @@ def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
     return frame[~rows]
 
 # %% ../../nbs/survey/12_roles.ipynb #97b5636b
-def doubtful_elements(elements):
+def doubtful_elements(elements, frame=None):
     """Elements that are probably something else, with the reason.
 
     Parameters
     ----------
     elements : dict
         Those taken as elements, and their units.
+    frame : pandas.DataFrame or None
+        The table, to see which columns count its rows.
 
     Returns
     -------
@@ -251,11 +277,20 @@ def doubtful_elements(elements):
     for name, head in heads.items():
         if elements[name]:
             continue
-        if head in ("H", "He"):
+        if frame is not None and _counts_rows(frame[name]):
+            doubtful[name] = "it counts the rows"
+        elif head in ("H", "He"):
             doubtful[name] = "hydrogen without a unit is hardly ever analysed; it may be a height"
         elif mixed and len(head) == 2 and head.isupper() and head not in SYMBOLS:
             doubtful[name] = f"in capitals, unlike {mixed[0]!r}, and without a unit: {head.capitalize()}, or something else"
     return doubtful
+
+
+def _counts_rows(column):
+    "Whether a column holds whole numbers that follow each other."
+    if not is_numeric_dtype(column.dtype) or len(column) < 5:
+        return False
+    return bool((np.diff(column.to_numpy(dtype=float, na_value=np.nan)) == 1).all())
 
 
 def near_elements(frame, elements, known=()):

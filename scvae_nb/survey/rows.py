@@ -16,10 +16,13 @@ from .units import PPM_PER_UNIT, element_unit, normalise_unit
 # %% ../../nbs/survey/03_rows.ipynb #a1e14fd4
 _NUMBER = re.compile(r"\s*[<>≤≥]?\s*[-+]?(?:\d[\d,.' \u00a0]*|\.\d+)(?:[eE][-+]?\d+)?\s*$")
 _LIMIT = re.compile(r"(?:lower|upper|min(?:imum)?|max(?:imum)?|analytical|method|lab)?[\s_.]*(?:(?:i|m|l|u)?\.?d\.?l|l\.?o\.?[dq]|m\.?r\.?l|l\.?l\.?d|"
-                    r"u\.?l\.?d|(?:det(?:ection|ect|\.)?|report(?:ing|able)?|quantification|lower|upper)[\s_.]*(?:lim(?:it)?s?)|limits?(?:[\s_]of[\s_]\w+)?|"
+                    r"u\.?l\.?d|[lu]?detection|(?:det(?:ection|ect|\.)?|report(?:ing|able)?|quantification|lower|upper)[\s_.]*(?:lim(?:it)?s?)|"
+                    r"limits?(?:[\s_]of[\s_]\w+)?|"
                     r"nachweisgrenze|nwg)[\s.:]*(?:\(.*\))?\s*$", re.IGNORECASE)
-_UPPER = re.compile(r"(?:upper|max|u\.?d\.?l|u\.?l\.?d)", re.IGNORECASE)
-_STATISTIC = re.compile(r"(?:arithmetic |geometric |geo)?(?:mean|average|avg|median|min(?:imum)?|max(?:imum)?|std|st\.?\s*dev\.?|stdev|standard deviation|sd|"
+_UPPER = re.compile(r"(?:upper|max|u\.?d\.?l|u\.?l\.?d|udet)", re.IGNORECASE)
+_NOTE = re.compile(r"(?:notes?|source|comments?|remarks?|see|data|reference|copyright|©|\*)\b|[*†©]", re.IGNORECASE)
+_STATISTIC = re.compile(r"(?:arithmetic |geometric |geo)?(?:mean|average|avg|median|min(?:imum)?|max(?:imum)?|std|st(?:d|andard)?\.?\s*dev(?:iation)?\.?|"
+                        r"stdev|sd|"
                         r"sum|total|count|n|variance|var|cv|rsd|range|mad|percentile.*|\d+(?:th|%).*|mittelwert)[\s.:%]*\s*$", re.IGNORECASE)
 _UNIT_LABEL = re.compile(r"units?[\s:]*$|einheit(?:en)?[\s:]*$", re.IGNORECASE)
 _METHOD_LABEL = re.compile(r"(?:lab(?:oratory)?|analytical|anal\.?|assay)?[\s_]*(?:method|technique|scheme|"
@@ -148,7 +151,11 @@ def _describes(rows, kinds, i, header):
         return True
     if kinds[i] == "empty" or len(rows[i]) < 0.5 * len(rows[header]):
         return False
-    nameless = [j for j, cell in enumerate(rows[header]) if not tidy_cell(cell)]
+    names = [tidy_cell(cell) for cell in rows[header]]
+    filled = [j for j, cell in enumerate(rows[i]) if tidy_cell(cell)]
+    if len(filled) > 1 and all(j < len(names) and element_unit(names[j]) is not None for j in filled):
+        return True  # methods over the elements
+    nameless = [j for j, name in enumerate(names) if not name]
     return any(j < len(rows[i]) and tidy_cell(rows[i][j]) for j in nameless)
 
 # %% ../../nbs/survey/03_rows.ipynb #38e81e6e
@@ -210,7 +217,9 @@ def footer_rows(rows, names):
         kind = row_kind(row)
         filled = sum(bool(tidy_cell(cell)) for cell in row)
         placed = len(places) >= 2 and all(j < len(row) and tidy_cell(row[j]) for j in places)
-        if kind == "data" or (kind in ("statistic", "limit", "upper") and placed) or (kind in ("text", "header") and filled > max(1, len(names) // 3)):
+        numbers = sum(bool(_NUMBER.match(cell)) for cell in map(tidy_cell, row) if cell)
+        note = filled <= max(1, len(names) // 3) or (len(row) != len(names) and (not numbers or bool(_NOTE.match(tidy_cell(row[0])))))
+        if kind == "data" or (kind in ("statistic", "limit", "upper") and placed) or (kind in ("text", "header") and not note):
             break
         count += 1
         if kind in ("limit", "unit", "method", "upper"):

@@ -55,7 +55,10 @@ def refuse_disguised_degrees(array, crs, names):
     names : tuple of str
         Names of the two columns.
     """
-    if (crs is not None and crs.is_geographic) or looks_geographic(*names) or not degree_sized(array) or not (np.abs(array[:, 0]) <= 180).all():
+    if (crs is not None and crs.is_geographic) or looks_geographic(*names):
+        return
+    exchanged = not degree_sized(array) and degree_sized(array[:, ::-1])
+    if not (np.abs(array) <= 180).all() or not (exchanged or degree_sized(array)):
         return
     if any(str(name).lower().rsplit("_", 1)[-1] in ("m", "km", "ft") for name in names):
         return
@@ -63,11 +66,14 @@ def refuse_disguised_degrees(array, crs, names):
     fine = (np.abs(array * 100 - np.round(array * 100)) > 1e-6).mean(axis=0) > 0.5
     far = np.abs(array.mean(axis=0)) > 2 * span
     if fine.all() and far.any():
-        stated = "" if crs is None else f", although crs says {crs.name}"
+        stated = ", but the latitude first" * exchanged + ("" if crs is None else f", although crs says {crs.name}")
+        columns = f"easting={names[1]!r}, northing={names[0]!r}, " if exchanged else ""
+        zone = utm_zone(array[:, ::-1] if exchanged else array)
         raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} ({array[:, 0].min():g} to {array[:, 0].max():g}, {array[:, 1].min():g} to "
-                          f"{array[:, 1].max():g}) look like longitude and latitude in degrees{stated}. If they are, say crs=\"EPSG:4326\" (WGS84, or the "
+                          f"{array[:, 1].max():g}) look like longitude and latitude in degrees{stated}. If they are, say {columns}crs=\"EPSG:4326\" (WGS84, "
+                          f"or the "
                           f"datum of the "
-                          f'survey) and to_crs="{utm_zone(array)}"; if they are a small local grid, say crs="local".')
+                          f'survey) and to_crs="{zone}"; if they are a small local grid, say crs="local".')
 
 # %% ../../nbs/survey/11_whereabouts.ipynb #26bf54a4
 def places_outside(array, crs, margins=(15.0, 5.0)):
@@ -119,6 +125,7 @@ def refuse_outside(array, crs, index, names):
     """
     if crs is None or not crs.is_projected or crs.area_of_use is None:
         return
+    _refuse_kilometres(array, crs, names)
     outside, degrees = places_outside(array, crs)
     if not outside.any():
         return
@@ -127,6 +134,15 @@ def refuse_outside(array, crs, index, names):
     raise SurveyError(f"{name_rows(index, outside)} of {len(array):,} lie outside the area of {crs.name} (longitude {area.west:g} to {area.east:g}, latitude "
                       f"{area.south:g} to {area.north:g}): the first, {names[0]} {first[0]:.10g}, {names[1]} {first[1]:.10g}, would be {where}. "
                       + _what_would_fit(array, crs, names, outside))
+
+
+def _refuse_kilometres(array, crs, names):
+    "Raise where coordinates under a system in metres fit its area as kilometres, and as metres lie beside its origin."
+    easting, northing = np.abs(array).max(axis=0), np.median(np.abs(array[:, 1]))
+    if crs.axis_info[0].unit_name == "metre" and easting[0] < 1000 and 1000 < northing < 10_000 and not places_outside(array * 1000, crs, (1.0, 1.0))[0].any():
+        raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} (up to {easting[0]:g}, {easting[1]:g}) look like kilometres, but {crs.name} is in "
+                          f"metres. "
+                          "Multiply them by 1000; or, if they are metres from another origin, leave crs out.")
 
 
 def _what_would_fit(array, crs, names, outside):
