@@ -31,9 +31,14 @@ def repeated_analyses(values, marked, coordinates, fewest=3):
     numpy.ndarray
         Shape (n,), bool.
     """
-    table = pd.DataFrame(np.column_stack([coordinates, values.to_numpy(), marked.to_numpy()]))
-    measured = (values.notna() & ~marked).sum(axis=1).to_numpy()
-    return table.duplicated().to_numpy() & (measured >= min(fewest, values.shape[1]))
+    copies = np.zeros(len(values), dtype=bool)
+    shared = pd.DataFrame(coordinates).duplicated(keep=False).to_numpy()
+    if shared.any():
+        cells, limits = values.to_numpy()[shared], marked.to_numpy()[shared]
+        table = pd.DataFrame(np.column_stack([coordinates[shared], cells, limits]))
+        measured = (~np.isnan(cells) & ~limits).sum(axis=1)
+        copies[shared] = table.duplicated().to_numpy() & (measured >= min(fewest, values.shape[1]))
+    return copies
 
 
 def exact_multiples(values, rows=400, tolerance=2e-3):
@@ -53,16 +58,21 @@ def exact_multiples(values, rows=400, tolerance=2e-3):
     list of tuple
         `(first, second, factor)`.
     """
-    numbers = values.to_numpy(dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(np.where(numbers > 0, numbers, np.nan))
-    few = logs[np.linspace(0, len(logs) - 1, min(rows, len(logs))).astype(int)]
+    few = _logs(values.iloc[np.linspace(0, len(values) - 1, min(rows, len(values))).astype(int)].to_numpy(dtype=float))
     spread = np.nanstd(np.vstack([few, np.zeros(few.shape[1])]), axis=0)
     pairs = []
     for i, j in _possible_pairs(few, spread):
-        if _constant(few[:, j] - few[:, i], few[:, i], tolerance) and _constant(logs[:, j] - logs[:, i], logs[:, i], tolerance):
-            pairs.append((values.columns[i], values.columns[j], float(np.exp(np.nanmedian(logs[:, j] - logs[:, i])))))
+        if _constant(few[:, j] - few[:, i], few[:, i], tolerance):
+            one, other = _logs(values.iloc[:, i].to_numpy(dtype=float)), _logs(values.iloc[:, j].to_numpy(dtype=float))
+            if _constant(other - one, one, tolerance):
+                pairs.append((values.columns[i], values.columns[j], float(np.exp(np.nanmedian(other - one)))))
     return pairs
+
+
+def _logs(numbers):
+    "Logarithms; NaN where there is none."
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.where(numbers > 0, numbers, np.nan))
 
 
 def _possible_pairs(few, spread):

@@ -207,8 +207,9 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     limits = _limit_array(detection_limits, frame)
     met: Counter = Counter()
     words = _Words(missing, not_detected)
-    values = np.empty(frame.shape)
-    censored, above_range = np.zeros(frame.shape, dtype=bool), np.zeros(frame.shape, dtype=bool)
+    # columns lie together in memory, as they do in a DataFrame
+    values = np.empty(frame.shape, order="F")
+    censored, above_range = np.zeros(frame.shape, dtype=bool, order="F"), np.zeros(frame.shape, dtype=bool, order="F")
     for j in range(frame.shape[1]):
         cells = frame.iloc[:, j]
         values[:, j], censored[:, j], above_range[:, j] = _numbers_and_limits(cells, limits[:, j], words, met)
@@ -221,9 +222,11 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     if not allow_negative:
         _settle_negatives(values, censored, frame, negative_censored, limits)
     _tell(met, say)
-    # a comparison with an unknown limit (NaN) is false
-    below = ~censored & ~above_range & (values < limits)
-    values, censored = np.where(below, limits, values), censored | below
+    for j in map(int, np.flatnonzero(~np.isnan(limits).all(axis=0))):
+        # a comparison with an unknown limit (NaN) is false
+        below = ~censored[:, j] & ~above_range[:, j] & (values[:, j] < limits[:, j])
+        values[below, j] = limits[below, j]
+        censored[below, j] = True
     return tuple(pd.DataFrame(array, index=frame.index, columns=frame.columns) for array in (values, censored, above_range))
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001b
@@ -249,7 +252,8 @@ def as_mapping(given, argument):
 def _limit_array(detection_limits, frame):
     "Detection limits of every cell, shape (n, p); NaN where none is known."
     stated = as_mapping(detection_limits, "detection_limits")
-    limits = np.full(frame.shape, np.nan)
+    limits = np.full((1 if not stated else len(frame), frame.shape[1]), np.nan, order="F")
+    limits = np.broadcast_to(limits, frame.shape) if not stated else limits
     for j, column in enumerate(frame.columns):
         if column in stated:
             limits[:, j] = _limits_of(column, stated[column], frame.index)
@@ -376,7 +380,8 @@ def _settle_codes(values, frame, words, allow_negative, met):
             columns = list(frame.columns[at.any(axis=0)])
             met["loud", f"{code:g} ({name_columns(columns, 4)})"] += int(at.sum())
             values[at] = np.nan
-    for code in (9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0):
+    large = np.unique(values[values >= 9999])
+    for code in large[np.isin(large, [9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0])]:
         at = values == code
         for j in np.flatnonzero(at.any(axis=0)):
             rest = values[~at[:, j], j]
@@ -403,6 +408,8 @@ def _tell(met, say):
 def _settle_negatives(values, censored, frame, negative_censored, limits):
     "Turn negative values into limits where the caller said so (in place); refuse them where nobody said anything."
     negative = values < 0
+    if not negative.any():
+        return
     codes = negative & np.isin(values, [-99.0, -999.0, -9999.0, -99999.0, -999999.0])
     if codes.any():
         raise SurveyError(_where(frame, codes, f"{values[codes].max():g}, which looks like a code for missing data,")

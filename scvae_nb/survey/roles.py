@@ -169,6 +169,7 @@ def refuse_blanks_beside_limits(frame, limits):
 # %% ../../nbs/survey/12_roles.ipynb #110c2bb9
 _CONTROL = re.compile(r"(?<![a-z])(?:blank|blk|standard|std|crm|srm|grm|oreas|certified|reference material|qa/?qc|qc|duplicate|dup|field dup|lab dup|"
                       r"repeat|replicate|check sample|control sample)s?(?![a-z])", re.IGNORECASE)
+_QUICK = "(?i)blank|blk|standard|std|[csg]rm|oreas|certified|reference|qc|dup|repeat|replicate|check|control"
 _REPEAT = re.compile(r"dup|repeat|replicate", re.IGNORECASE)
 
 
@@ -196,7 +197,9 @@ def find_control_samples(frame, ignore=(), repeats=False):
             continue
         if not repeats and (again := _repeated_labels(frame[name])).any():
             return name, again
-        words = pd.Series(frame[name].dropna().unique(), dtype=object).astype(str)
+        words = pd.Series(frame[name].dropna().unique()).astype("string")
+        # a quick look first: identifiers are many, and few of them hold such letters
+        words = words[words.str.contains(_QUICK, regex=True, case=True).fillna(False)].astype(object)
         marked = {word for word in words[words.str.contains(_CONTROL, regex=True) & (words.str.len() < 60)] if not (repeats and _REPEAT.search(word))}
         if marked:
             rows = frame[name].astype("string").isin(marked).fillna(False).to_numpy(dtype=bool)
@@ -217,11 +220,13 @@ def _flagged(column):
 
 def _repeated_labels(column):
     "Rows whose label is that of another row with D, DUP, R or the like behind it."
-    labels = column.astype("string").str.strip()
-    if labels.nunique() < 0.9 * len(labels):
-        return np.zeros(len(labels), dtype=bool)
-    base = labels.str.replace(r"(?<=\d)[\s_\-./]*(?:D|DUP|DP|R|REP|RPT|CHK)\d?$", "", regex=True, case=False)
-    return ((base != labels) & base.isin(set(labels.dropna()))).fillna(False).to_numpy(dtype=bool)
+    labels, repeated = column.astype("string"), np.zeros(len(column), dtype=bool)
+    at = np.flatnonzero(labels.str.contains(r"[0-9][ _./-]*(?:D|DUP|DP|R|REP|RPT|CHK|d|dup|rep)[0-9]?[ ]*$", regex=True).fillna(False).to_numpy(dtype=bool))
+    if not len(at) or labels.nunique() < 0.9 * len(labels):
+        return repeated
+    base = labels.iloc[at].str.replace(r"(?<=\d)[\s_\-./]*(?:D|DUP|DP|R|REP|RPT|CHK)\d?\s*$", "", regex=True, case=False)
+    repeated[at] = base.isin(set(labels.dropna().str.strip())).to_numpy(dtype=bool)
+    return repeated
 
 
 def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
@@ -290,7 +295,8 @@ def _counts_rows(column):
     "Whether a column holds whole numbers that follow each other."
     if not is_numeric_dtype(column.dtype) or len(column) < 5:
         return False
-    return bool((np.diff(column.to_numpy(dtype=float, na_value=np.nan)) == 1).all())
+    numbers = column.to_numpy(dtype=float, na_value=np.nan)
+    return numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all())
 
 
 def near_elements(frame, elements, known=()):
