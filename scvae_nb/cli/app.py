@@ -14,12 +14,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
-                                  ForceOption, InferenceName, InferenceOption,
-                                  LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
-                                  StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option, model_panel,
+from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
+                                  ElementsOption, EpochsOption, EncodingOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, InferenceName,
+                                  InferenceOption, LimitsOption, MissingOption, NegativeOption, NorthingOption, NotDetectedOption, PriorName, PriorOption,
+                                  QualifiersOption, QuietOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption, ThousandsOption,
+                                  ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options, make_option, model_panel,
                                   split_duplicates, split_limits, split_names, split_units)
-from .runs import check_output, check_values, describe_survey, list_results, plain_messages, read_survey, staged, write_run
+from .runs import (check_output, check_values, describe_survey, list_results, plain_messages, read_survey, say_reading, staged,
+                               write_run)
 
 # %% ../../nbs/cli/10_app.ipynb #b7447912
 def run_denoise(survey, output: Path, settings: dict, statistic: str, quiet: bool) -> None:
@@ -53,7 +55,10 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
             quiet: QuietOption = False, easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None,
             to_crs: ToCrsOption = None, elements: ElementsOption = None, units: UnitsOption = None, sheet: SheetOption = None,
             negative_censored: NegativeOption = False, allow_negative: AllowNegativeOption = False, exclude: ExcludeOption = None,
-            detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, transform: TransformOption = TransformName.log,
+            detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, decimal: DecimalOption = None,
+            thousands: ThousandsOption = None, encoding: EncodingOption = None, header_rows: HeaderRowsOption = None, skip: SkipOption = None,
+            missing: MissingOption = None, not_detected: NotDetectedOption = None, blank: BlankOption = None, qualifiers: QualifiersOption = None,
+            control_samples: ControlsOption = None, config: ConfigOption = None, transform: TransformOption = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: PriorOption = PriorName.gp,
             inference: InferenceOption = InferenceName.refined,
             n_spatial: _Spatial = None, n_microscale: _Microscale = None, epochs: EpochsOption = None,
@@ -69,19 +74,22 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
                              elements=split_names(elements), units=split_units(units),
                              negative_censored=negative_censored or None, allow_negative=allow_negative or None,
                              exclude=split_names(exclude), detection_limits=split_limits(detection_limits),
-                             duplicates=split_duplicates(duplicates))
+                             duplicates=split_duplicates(duplicates), config=config,
+                             **layout_options(decimal, thousands, encoding, header_rows, skip, missing, not_detected, blank, qualifiers,
+                                              control_samples))
         settings = {"transform": None if transform.value == "none" else transform.value,
                     "likelihood": likelihood.value, "n_spatial": n_spatial, "n_microscale": n_microscale,
                     "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value,
                     "inference": inference.value, "max_epochs": epochs, "random_state": seed}
         check_values(survey, settings["transform"])
+        say_reading(survey)
         typer.echo(describe_survey(survey, str(file or f"example {example}")))
         run_denoise(survey, output, settings, statistic.value, quiet)
 
 
 def main() -> None:
     """Entry point of `scvae-nb`; a terminated run cleans up like one that was interrupted."""
-    from scvae_nb.cli import predict, tune  # noqa: F401  (have commands of their own)
+    from scvae_nb.cli import check, predict, tune  # noqa: F401  (have commands of their own)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()

@@ -6,9 +6,11 @@
 __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName', 'table_panel', 'model_panel', 'FileArgument',
            'ForceOption', 'QuietOption', 'EastingOption', 'NorthingOption', 'CrsOption', 'ToCrsOption',
            'ElementsOption', 'UnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption', 'SheetOption',
-           'NegativeOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption', 'EpochsOption',
+           'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption', 'SkipOption',
+           'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName', 'ControlsOption',
+           'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption', 'EpochsOption',
            'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units', 'split_limits',
-           'split_duplicates']
+           'split_duplicates', 'split_skip', 'layout_options']
 
 # %% ../../nbs/cli/05_options.ipynb #d26b9496
 from enum import Enum
@@ -79,6 +81,21 @@ DuplicatesOption = Annotated[Optional[str], make_option(
     "repeats. Thirty pairs know its variance within a quarter; without any it is assumed.", metavar="COLUMN|OTHER:COLUMN", panel=table_panel)]
 SheetOption = Annotated[Optional[str], make_option("Sheet of an Excel file or layer of a GeoPackage.", panel=table_panel)]
 NegativeOption = Annotated[bool, make_option("Read -0.5 as: below a detection limit of 0.5.", "--negative-censored", panel=table_panel)]
+DecimalOption = Annotated[Optional[str], make_option("Decimal mark, . or , where FILE does not prove it.", panel=table_panel)]
+ThousandsOption = Annotated[Optional[str], make_option("Mark between thousands, . or ,", panel=table_panel)]
+EncodingOption = Annotated[Optional[str], make_option("Encoding of a text file; default: found.", panel=table_panel)]
+HeaderRowsOption = Annotated[Optional[int], make_option("How many rows make up the header; default: found.", "--header-rows", min=1, panel=table_panel)]
+SkipOption = Annotated[Optional[str], make_option("Lines to leave out: how many at the beginning; or, after 'lines:', their numbers, such as lines:6,9.",
+    metavar="N|lines:N,N", panel=table_panel)]
+MissingOption = Annotated[Optional[list[str]], make_option("Further words and numbers that mean missing, such as -99; none: recognise no codes.",
+    panel=table_panel)]
+NotDetectedOption = Annotated[Optional[list[str]], make_option("Further words that mean below the detection limit.", "--not-detected", panel=table_panel)]
+BlankOption = Annotated[Optional[bool], make_option("What an empty cell of an element with a limit means.", "--blank-is-censored/--blank-is-missing",
+    panel=table_panel)]
+QualifiersOption = Annotated[Optional[list[str]], make_option("Columns of < and >, such as Cu=Cu_Q; none: unused; default: those found.", panel=table_panel)]
+ControlsName = make_choice("ControlsName", "leave-out", "keep")
+ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates.", "--control-samples", panel=table_panel)]
+ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote.", "--config", panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]
 
@@ -131,3 +148,27 @@ def split_duplicates(value: Optional[str]):
     """Repeated analyses from `--duplicates COLUMN` (a name) or `--duplicates OTHER:COLUMN` (a path and a name)."""
     file, _, column = (value or "").rpartition(":")
     return (Path(file), column) if Path(file).suffix else value
+
+# %% ../../nbs/cli/05_options.ipynb #aa170011
+def split_skip(value: Optional[str]):
+    """Lines to skip from `--skip 3` (a number) or `--skip lines:6,9` (a list)."""
+    if value is None:
+        return None
+    kind, _, numbers = value.rpartition(":")
+    try:
+        lines = [int(number) for number in numbers.split(",")]
+    except ValueError:
+        lines = []
+    if kind not in ("", "lines") or not lines or (not kind and len(lines) > 1):
+        raise SurveyError(f"--skip {value}: expected how many lines to leave out at the beginning, such as 3, or their numbers, such as lines:6,9")
+    return lines if kind else lines[0]
+
+
+def layout_options(decimal=None, thousands=None, encoding=None, header_rows=None, skip=None, missing=None, not_detected=None, blank=None, qualifiers=None,
+                   controls=None) -> dict:
+    """The options on the layout of a table as the arguments of `Survey.read`."""
+    words, pairs = split_names(missing), split_names(qualifiers)
+    return {"decimal": decimal, "thousands": thousands, "encoding": encoding, "header_rows": header_rows, "skip": split_skip(skip),
+            "missing": [] if words == ["none"] else words, "not_detected": split_names(not_detected), "blank_is_censored": blank,
+            "qualifiers": pairs and (False if pairs == ["none"] else _split_pairs("--qualifiers", pairs, "element=column pairs, such as Cu=Cu_Q")),
+            "control_samples": controls and controls.value.replace("-", " ")}

@@ -14,11 +14,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
-                                  ForceOption, InferenceName, InferenceOption,
-                                  LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
-                                  StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option,
-                                  split_duplicates, split_limits, split_names, split_units)
+from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
+                                  ElementsOption, EpochsOption, EncodingOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, InferenceName,
+                                  InferenceOption, LimitsOption, MissingOption, NegativeOption, NorthingOption, NotDetectedOption, PriorName, PriorOption,
+                                  QualifiersOption, QuietOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption, ThousandsOption,
+                                  ToCrsOption, TransformName, TransformOption, UnitsOption, app, layout_options, make_choice, make_option, split_duplicates,
+                                  split_limits, split_names, split_units)
 from .runs import check_output, check_values, describe_survey, list_results, plain_messages, read_survey, staged, write_run
 from ..survey.errors import SurveyError
 
@@ -140,7 +141,10 @@ def tune(output: _Output = None, file: FileArgument = None, example: _Example = 
          to_crs: ToCrsOption = None,
          elements: ElementsOption = None, units: UnitsOption = None, sheet: SheetOption = None, negative_censored: NegativeOption = False,
          allow_negative: AllowNegativeOption = False,
-         exclude: ExcludeOption = None, detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None,
+         exclude: ExcludeOption = None, detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, decimal: DecimalOption = None,
+            thousands: ThousandsOption = None, encoding: EncodingOption = None, header_rows: HeaderRowsOption = None, skip: SkipOption = None,
+            missing: MissingOption = None, not_detected: NotDetectedOption = None, blank: BlankOption = None, qualifiers: QualifiersOption = None,
+            control_samples: ControlsOption = None, config: ConfigOption = None,
          transform: TransformOption = TransformName.log,
          spatial_prior: PriorOption = PriorName.gp, inference: InferenceOption = InferenceName.refined,
          epochs: EpochsOption = None, statistic: StatisticOption = StatisticName.median,
@@ -157,7 +161,10 @@ def tune(output: _Output = None, file: FileArgument = None, example: _Example = 
         _refuse_wrong_place(output, storage, worker, force)
         survey = read_survey(file, example, easting=easting, northing=northing, crs=crs, to_crs=to_crs, sheet=sheet, elements=split_names(elements),
                              units=split_units(units), negative_censored=negative_censored or None, allow_negative=allow_negative or None,
-                             exclude=split_names(exclude), detection_limits=split_limits(detection_limits), duplicates=split_duplicates(duplicates))
+                             exclude=split_names(exclude), detection_limits=split_limits(detection_limits),
+                             duplicates=split_duplicates(duplicates), config=config,
+                             **layout_options(decimal, thousands, encoding, header_rows, skip, missing, not_detected, blank, qualifiers,
+                                              control_samples))
         settings = {"transform": None if transform.value == "none" else transform.value, "max_epochs": epochs, "random_state": seed,
                     "spatial_prior": None if spatial_prior.value == "none" else spatial_prior.value, "inference": inference.value}
         check_values(survey, settings["transform"])

@@ -38,6 +38,13 @@ def _attributes(result):
     return dict(statistic=result.statistic, crs=result.crs.to_wkt() if result.crs else "", model=json.dumps(result.model_summary, default=str))
 
 # %% ../../nbs/model/51_exports.ipynb #3123cf9a
+def _others(extra):
+    """The other columns of a survey as files can hold them: name to values; columns of mixed types as text."""
+    columns = {str(name): extra[name] for name in extra.columns if name != "geometry"}
+    mixed = {name for name, column in columns.items() if pd.api.types.infer_dtype(column, skipna=True).startswith("mixed")}
+    return {name: (column.map(str, na_action="ignore") if name in mixed else column).to_numpy() for name, column in columns.items()}
+
+
 class Tables:
     """The methods of `DenoisedSurvey` that give all results as a table, as points or as labelled arrays."""
 
@@ -52,14 +59,14 @@ class Tables:
         Returns
         -------
         pandas.DataFrame
-            Index of the survey; the coordinates, then for each element observed, denoised, signal, the interval, and the standard
-            deviations: total, aleatoric, latent, epistemic. Columns are named `<element>_<result>`.
+            Index of the survey; the coordinates, the other columns of the survey (sample numbers and the like), then for each element
+            observed, denoised, signal, the interval, and the standard deviations: total, aleatoric, latent, epistemic. Columns are named `<element>_<result>`.
         """
         frames = _columns(self, level)
         table = {name: self.coordinates[:, axis] for axis, name in enumerate(self.survey.coordinate_names)}
-        for element in self.elements:
-            table |= {f"{element}_{name}": frame[element].to_numpy() for name, frame in frames.items()}
-        return pd.DataFrame(table, index=self.index)
+        results = {f"{element}_{name}": frame[element].to_numpy() for element in self.elements for name, frame in frames.items()}
+        others = {name: column for name, column in _others(self.survey.extra).items() if name not in table and name not in results}
+        return pd.DataFrame(table | others | results, index=self.index)
 
     def to_geodataframe(self, level=0.9):
         """All results as points with the survey's reference system (extra `geo`).

@@ -197,6 +197,10 @@ def _describe(survey):
     table["substituted_value"] = suspected["constant"].astype(float)
     table["substituted_cells"] = suspected["cells"].astype(float)
     table["substituted_cells"] = table["substituted_cells"].fillna(0).astype(int)
+    told = survey.reading.elements if survey.reading else {}
+    for key, column in (("method", "method"), ("limit", "detection_limit")):
+        if any(facts[key] for name, facts in told.items() if name in table.index):
+            table[column] = pd.Series({name: told.get(name, {}).get(key) for name in table.index}, dtype=object)
     return table.loc[survey.elements].rename_axis("element")
 
 
@@ -247,7 +251,7 @@ def _html(survey):
     elements = table.to_html(float_format=lambda value: f"{value:.4g}", border=0)
     opened = " open" if survey.n_elements <= 12 else ""
     return (f"<div><strong>Survey: {escape(survey.name)}</strong><table>{facts}</table>"
-            f"<details{opened}><summary>Elements</summary>{elements}</details></div>")
+            f"<details{opened}><summary>Elements</summary>{elements}</details>{survey.reading._repr_html_() if survey.reading else ''}</div>")
 
 
 def _repr(survey):
@@ -350,7 +354,7 @@ class Survey(SurveyReaders):
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, above_range=None, extra=None, duplicates=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None):
         """
         Parameters
         ----------
@@ -382,8 +386,10 @@ class Survey(SurveyReaders):
             Whether -0.5 means below 0.5.
         allow_negative : bool
             Whether negative values are values like any other, such as logarithms; otherwise they are refused.
+        reading : Reading or None
+            What the reader of a file decided.
         """
-        frame = _value_frame(values, elements)
+        frame, self.reading = _value_frame(values, elements), reading
         self.elements, self.index = list(frame.columns), frame.index
         self.crs, self.name, self.truth = as_crs(crs), name or "survey", truth
         self.coordinate_names = _place_names(coordinate_names, self.elements)
