@@ -100,7 +100,8 @@ class Checkpoint:
             self.trouble = None
         except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as a RuntimeError
             if self.trouble is None:
-                warnings.warn(f"the checkpoint {self.path} cannot be written ({error}); the fit goes on, but it could not be resumed.", SurveyWarning, stacklevel=2)
+                warnings.warn(f"the checkpoint {self.path} cannot be written ({error}); the fit goes on, but it could not be resumed.", SurveyWarning,
+                              stacklevel=2)
             self.trouble = error
         finally:
             partial.unlink(missing_ok=True)
@@ -114,11 +115,13 @@ def _read(path, question):
         wrong = content["format"] != _FORMAT
         stages, before = content["stages"], content["question"]
     except Exception as error:  # whatever a damaged file makes the reader stumble over
-        raise SurveyError(f"cannot go on from the checkpoint {path}: it is damaged, or none ({str(error).splitlines()[0][:100]}). Delete it to begin anew.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise SurveyError(f"cannot go on from the checkpoint {path}: it is damaged, or none ({reason}). Delete it to begin anew.") from error
     if wrong:
         raise SurveyError(f"cannot go on from the checkpoint {path}: found format {content['format']}, expected {_FORMAT}. Delete it to begin anew.")
     changed = [name for name in {**before, **question} if before.get(name) != question.get(name)]
     if changed:
         told = ", ".join(f"{name} was {str(before.get(name))[:40]}, is {str(question.get(name))[:40]}" for name in changed[:4])
-        raise SurveyError(f"cannot go on from the checkpoint {path}: it belongs to another fit ({told}). Ask the same question again, or delete it to begin anew.")
+        raise SurveyError(f"cannot go on from the checkpoint {path}: it belongs to another fit ({told}). Ask the same question again, or delete it to begin "
+                          "anew.")
     return stages

@@ -148,7 +148,7 @@ def chosen_device(name):
         raise SurveyError(f"device={name!r} cannot be used, as it lacks double precision or is no device for computing; expected {expected}.")
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= present:
-        raise SurveyError(f"device={name!r}: there {'is' if present == 1 else 'are'} {present or 'no'} GPU{'' if present == 1 else 's'} that torch can use; expected {expected}.")
+        raise SurveyError(f"device={name!r}: the number of GPUs that torch can use is {present}; expected {expected}.")
     return device
 
 
@@ -346,7 +346,8 @@ class Learnt:
         """Settings, what was learnt, and the versions that did it, as a dict for reports and files."""
         versions = {name: metadata.version(name) for name in ("torch", "pyro-ppl", "numpy", "pandas", "scipy", "scikit-gstat")}
         ranges = self.ranges_
-        return dict(settings=self.get_params() | dict(random_state=self.seed_), interrupted=self.interrupted_, inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
+        return dict(settings=self.get_params() | dict(random_state=self.seed_), interrupted=self.interrupted_,
+                    inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
                     ranges=None if ranges is None else ranges.tolist(), smoothness=self.smoothness_, noise_scale=self.noise_scale_.to_dict(),
                     own_share=self.own_share_.to_dict(), joint_weight=self.joint_weight_.to_dict(), variance_factor=self.variance_factor_.to_dict(),
                     degrees_of_freedom=self.degrees_of_freedom_, n_epochs=self.n_epochs_, converged=self.converged_,
@@ -627,7 +628,8 @@ def _restored_index(settings):
     if settings["integer_index"]:
         labels = [int(label) for label in labels]
     elif dtype.startswith(("datetime64", "float")):
-        return pd.Index(column_from_json(dict(dtype=dtype, values=[float(label) for label in labels] if dtype.startswith("float") else labels)), name=settings["index_name"])
+        labels = [float(label) for label in labels] if dtype.startswith("float") else labels
+        return pd.Index(column_from_json(dict(dtype=dtype, values=labels)), name=settings["index_name"])
     return pd.Index(labels, name=settings.get("index_name"))
 
 
@@ -642,7 +644,8 @@ def _restored(cls, settings, arrays, device):
     _restore_survey(model, settings, arrays)
     model.device = model.device if device is None else device
     if device is None and str(model.device).startswith("cuda") and not torch.cuda.is_available():
-        warnings.warn(f"the model was fitted with device={model.device!r}, and there is no GPU that torch can use: it computes on the CPU.", SurveyWarning, stacklevel=3)
+        warnings.warn(f"the model was fitted with device={model.device!r}, and there is no GPU that torch can use: it computes on the CPU.", SurveyWarning,
+                      stacklevel=3)
         model.device = "cpu"
     place = chosen_device(model.device)
     with isolated(model.seed_, place):

@@ -11,11 +11,12 @@ __all__ = ['count_rounds', 'Problem', 'State', 'set_up', 'first_state', 'score',
 
 # %% ../../nbs/model/42_em.ipynb #18618d72
 import copy
+import dataclasses
 import json
 import math
 import time
 import warnings
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -437,8 +438,8 @@ def learn_own(problem, state):
 
 # %% ../../nbs/model/42_em.ipynb #62e8edca
 def em_rounds(problem, stand_ins, after=None):
-    """Alternate M and E steps; yields after each E step the state, a row of the log and the scores of the hidden cells. `after`, the number of a round and the state
-    after it, is where to go on."""
+    """Alternate M and E steps; yields after each E step the state, a row of the log and the scores of the hidden cells. `after`, the number of a round and
+    the state after it, is where to go on."""
     started, loss, (first, state) = time.perf_counter(), np.nan, after or (0, first_state(problem))
     for number in range(first, problem.n_rounds + 1):
         if after is None or number > first:
@@ -470,7 +471,7 @@ def interrupted(settings):
 # %% ../../nbs/model/42_em.ipynb #chk00003
 def _state_entry(state):
     """A state as tensors, arrays and numbers; its factors by their ranges."""
-    return None if state is None else {field.name: getattr(state, field.name) for field in fields(State) if field.name != "factors"}
+    return None if state is None else {field.name: getattr(state, field.name) for field in dataclasses.fields(State) if field.name != "factors"}
 
 
 def _state_of(problem, entry):
@@ -499,7 +500,7 @@ class Stage:
 
     def timed(self, entry, before=0.0):
         """A row of the log with the seconds of earlier stages, and of earlier runs of this one."""
-        return entry | dict(seconds=entry["seconds"] + max(before, self._seconds), **({} if self.checkpoint is None else dict(held_out=float(entry["held_out"]))))
+        return entry | dict(seconds=entry["seconds"] + max(before, self._seconds), held_out=float(entry["held_out"]))
 
     def keep(self, problem, result, best, best_cells, cells):
         """Keep where the rounds stand."""
@@ -550,8 +551,9 @@ def run_rounds(guide, data, hidden, settings, stand_ins=True):
     result, best, best_cells, cells = stage.take_up(problem) or (Refinement([], None), copy_state(guide), None, None)
     after = (len(result.log) - 1, result.state) if result.log else None
     try:
-        for result.state, entry, cells in tqdm(em_rounds(problem, stand_ins, after), desc=label, initial=len(result.log), total=problem.n_rounds + 1, unit="round",
-                                               disable=not settings.progress):
+        rounds = em_rounds(problem, stand_ins, after)
+        for state, entry, cells in tqdm(rounds, desc=label, initial=len(result.log), total=problem.n_rounds + 1, unit="round", disable=not settings.progress):
+            result.state = state
             result.log.append(stage.timed(entry))
             if best_cells is None or cells.mean() < best_cells.mean():
                 best, best_cells = copy_state(guide), cells

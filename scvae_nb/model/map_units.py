@@ -47,8 +47,8 @@ def check_factor(factor):
     """Refuse a distance_factor that is no positive number."""
     numeric = isinstance(factor, (int, float, np.integer, np.floating)) and not isinstance(factor, bool)
     if not numeric or not 0 < factor < np.inf:
-        raise SurveyError(f"distance_factor={factor!r}; expected a positive number, by which coordinates are multiplied to be in the model's map units: 1000 for "
-                          "kilometres where the model has metres, 1 for coordinates that are right as they stand.")
+        raise SurveyError(f"distance_factor={factor!r}; expected a positive number, by which coordinates are multiplied to be in the model's map units: 1000 "
+                          "for kilometres where the model has metres, 1 for coordinates that are right as they stand.")
 
 # %% ../../nbs/model/47_map_units.ipynb #0c6c941c
 _MARGIN = 0.1  # of the box: what counts as inside
@@ -119,14 +119,15 @@ def ask(fitted, coordinates, unit, what, both_known=False, far=True):
     boxes = f"{what} covers {_box(coordinates)}; the survey that the model was fitted to {_box(fitted)} ({unit})"
     right = "distance_factor=1 if they are right as they stand"
     if mistake == "swapped":
-        raise SurveyError(f"{boxes}. With easting and northing swapped it would lie inside: read it with the two columns in their right places, or say {right}.")
+        raise SurveyError(f"{boxes}. With easting and northing swapped it would lie inside: read it with the columns in their right places, or say {right}.")
     if mistake is not None:
         raise SurveyError(f"{boxes}. Its coordinates are probably {_FACTORS[mistake]}: multiplied by {mistake:.7g} they would lie inside. Say "
                           f"distance_factor={mistake:.7g} if so, {right}.")
-    if far and not both_known and _gap(fitted, coordinates) > _FAR:
-        raise SurveyError(f"{boxes}: {_gap(fitted, coordinates):,.0f} times the extent of the fitted survey away, and no reference system says that both are in the same "
-                          f"map units. Give both surveys their crs; or say {right}, or by which factor they have to be multiplied: distance_factor=1000 for "
-                          "kilometres where the model has metres.")
+    gap = _gap(fitted, coordinates)
+    if far and not both_known and gap > _FAR:
+        raise SurveyError(f"{boxes}: {gap:,.0f} times the extent of the fitted survey away, and no reference system says that both are in the same map units. "
+                          f"Give both surveys their crs; or say {right}, or by which factor they have to be multiplied: distance_factor=1000 for kilometres "
+                          "where the model has metres.")
 
 # %% ../../nbs/model/47_map_units.ipynb #9cd3898d
 def _moved(survey, fitted, coordinates, crs):

@@ -67,7 +67,7 @@ def _entry(name):
 
 # %% ../../nbs/model/55_persistence.ipynb #7abfea92
 _ENTRY = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\.npy")
-_FREE, _UNPACKED = 64_000_000, 200  # bytes that any file may unpack to, and how many times its own size beyond that
+_FREE, _UNPACKED = 64_000_000, 50  # bytes that any file may unpack to, and how many times its own size beyond that
 
 
 def _check_entries(archive, size):
@@ -129,7 +129,8 @@ def _check_arrays(heads, expected):
 
 # %% ../../nbs/model/55_persistence.ipynb #prs00001
 # what a damaged file makes zip, JSON and NumPy stumble over
-_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError, NotImplementedError, RuntimeError, RecursionError, OverflowError, MemoryError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError, NotImplementedError, RuntimeError, RecursionError, OverflowError,
+           MemoryError)
 
 
 def read_model(path, shapes=None):

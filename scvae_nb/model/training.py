@@ -100,7 +100,8 @@ def drawn_seed(random_state):
         return int(random_state.randint(2**31 - 1))
     whole = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
     if not whole or not 0 <= random_state < 2**32:
-        raise SurveyError(f"random_state={random_state!r}; expected a whole number from 0 to {2**32 - 1}, None for another one each time, or a NumPy generator.")
+        raise SurveyError(f"random_state={random_state!r}; expected a whole number from 0 to {2**32 - 1}, None for another one each time, or a NumPy "
+                          "generator.")
     return int(random_state)
 
 
