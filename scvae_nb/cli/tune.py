@@ -18,7 +18,7 @@ from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingO
                                   LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
                                   StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option,
                                   split_duplicates, split_limits, split_names, split_units)
-from .runs import check_output, check_values, contents, describe_survey, held, list_results, plain_messages, read_survey, staged, write_run
+from .runs import check_output, check_values, contents, describe_survey, exit_on_signals, held, list_results, plain_messages, read_survey, staged, write_run
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/20_tune.ipynb #76725c1c
@@ -58,7 +58,7 @@ def run_tune(survey, output: Path, model, options: dict, statistic: str, quiet: 
     from scvae_nb.evaluation.tuning import tune as tune_model
 
     started = time.perf_counter()
-    with held(output):
+    with held(output), exit_on_signals():
         storage = options.pop("storage") or output / STUDY_FILE
         typer.echo(f"Trials are kept in {_shown(storage)}; if the run is stopped, the same command goes on")
         tuning = tune_model(survey, model=model, storage=storage, progress=not quiet, **options)
