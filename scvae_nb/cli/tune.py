@@ -18,7 +18,8 @@ from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingO
                                   LimitsOption, NegativeOption, NorthingOption, PriorName, PriorOption, QuietOption, SeedOption, SheetOption, StatisticName,
                                   StatisticOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, make_option,
                                   split_duplicates, split_limits, split_names, split_units)
-from .runs import check_output, check_values, contents, describe_survey, exit_on_signals, held, list_results, plain_messages, read_survey, staged, write_run
+from .runs import (check_output, check_values, contents, describe_survey, exit_on_signals, held, list_results, plain_messages, read_survey, staged,
+                               write_run)
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/20_tune.ipynb #76725c1c
