@@ -6,9 +6,8 @@
 __all__ = ['LikelihoodName', 'run_denoise', 'denoise', 'main']
 
 # %% ../../nbs/cli/10_app.ipynb #73db49af
-import signal
-import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -17,23 +16,29 @@ import typer
 from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
                                   ElementsOption, EpochsOption, EncodingOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, InferenceName,
                                   InferenceOption, LimitsOption, MissingOption, NegativeOption, NorthingOption, NotDetectedOption, PriorName, PriorOption,
-                                  QualifiersOption, QuietOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption, ThousandsOption,
-                                  ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options, make_option, model_panel,
+                                  QualifiersOption, QuietOption, ResumeOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption,
+                                  ThousandsOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options, make_option, model_panel,
                                   split_duplicates, split_limits, split_names, split_units)
-from .runs import (check_output, check_values, describe_survey, list_results, plain_messages, read_survey, say_reading, staged,
-                               write_run)
+from .runs import (CHECKPOINT, check_output, check_values, describe_survey, held, list_results, plain_messages, read_survey, resumable, say_reading,
+                               staged, stop_on_signals, write_run)
 
 # %% ../../nbs/cli/10_app.ipynb #b7447912
 def run_denoise(survey, output: Path, settings: dict, statistic: str, quiet: bool) -> None:
-    """Fit, denoise, and write everything to `output`, all or nothing; says at the end what it wrote."""
+    """Fit, denoise, and write everything to `output`; says at the end what it wrote. The checkpoint of the fit stays until all is written."""
     from scvae_nb.model.denoiser import SCVAE
 
-    with staged(output) as scratch:
-        started = time.perf_counter()
-        model = SCVAE(**settings, progress=not quiet).fit(survey)
-        result = model.denoise(survey, statistic=statistic)
-        seconds = time.perf_counter() - started
-        write_run(model, result, scratch, {**settings, "statistic": statistic}, seconds, quiet)
+    described = {**settings, "statistic": statistic}
+    with resumable(output, described) as checkpoint:
+        with staged(output) as scratch:
+            started = time.perf_counter()
+            model = SCVAE(**settings, progress=not quiet).fit(survey, checkpoint=checkpoint)
+            result = model.denoise(survey, statistic=statistic)
+            seconds = time.perf_counter() - started
+            missing = write_run(model, result, scratch, described, seconds, quiet)
+        if missing:
+            typer.secho(f"Error: {missing}. The fit is kept in {output / 'model.scvae'}; when the cause is mended, the same command with --resume "
+                        "writes the rest without fitting again", err=True, fg=typer.colors.RED)
+            raise typer.Exit(1)
     typer.echo(f"Fitted and denoised in {seconds:.0f} s; report after {time.perf_counter() - started:.0f} s")
     typer.echo(list_results(output))
 
@@ -50,9 +55,20 @@ _Microscale = Annotated[Optional[int], make_option("Latents of micro-scale geolo
     "--n-microscale", min=0, panel=model_panel)]
 
 # %% ../../nbs/cli/10_app.ipynb #9457ccc4
+@contextmanager
+def _place(output: Path, force: bool, resume: bool):
+    """The output directory for this run alone, checked; with `force` without an earlier checkpoint."""
+    check_output(output, force=True)
+    with held(output):
+        check_output(output, force, resume)
+        if force:
+            (output / CHECKPOINT).unlink(missing_ok=True)
+        yield
+
+
 @app.command(epilog="Example:  scvae-nb denoise samples.csv --crs EPSG:32635 --elements Cu,Ni,Zn -o denoised")
 def denoise(output: _Output, file: FileArgument = None, example: _Example = None, force: ForceOption = False,
-            quiet: QuietOption = False, easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None,
+            resume: ResumeOption = False, quiet: QuietOption = False, easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None,
             to_crs: ToCrsOption = None, elements: ElementsOption = None, units: UnitsOption = None, sheet: SheetOption = None,
             negative_censored: NegativeOption = False, allow_negative: AllowNegativeOption = False, exclude: ExcludeOption = None,
             detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, decimal: DecimalOption = None,
@@ -68,8 +84,7 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
     FILE has one row a sample: two metric coordinates and a column for each element. Values such as `<0.5` are read as
     below detection, `>1000` as above range, empty cells as not analysed. Nothing is imputed, dropped or reprojected unasked.
     """
-    with plain_messages():
-        check_output(output, force)
+    with plain_messages(), _place(output, force, resume):
         survey = read_survey(file, example, easting=easting, northing=northing, crs=crs, to_crs=to_crs, sheet=sheet,
                              elements=split_names(elements), units=split_units(units),
                              negative_censored=negative_censored or None, allow_negative=allow_negative or None,
@@ -88,8 +103,8 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
 
 
 def main() -> None:
-    """Entry point of `scvae-nb`; a terminated run cleans up like one that was interrupted."""
+    """Entry point of `scvae-nb`; a run that is asked to stop (Ctrl-C, SIGTERM) keeps what it has done."""
+    stop_on_signals()
     from scvae_nb.cli import check, predict, tune  # noqa: F401  (have commands of their own)
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName', 'table_panel', 'model_panel', 'FileArgument',
-           'ForceOption', 'QuietOption', 'EastingOption', 'NorthingOption', 'CrsOption', 'ToCrsOption',
+           'ForceOption', 'ResumeOption', 'QuietOption', 'EastingOption', 'NorthingOption', 'CrsOption', 'ToCrsOption',
            'ElementsOption', 'UnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption', 'SheetOption',
            'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption', 'SkipOption',
            'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName', 'ControlsOption',
@@ -62,6 +62,7 @@ table_panel, model_panel = "The table", "The model"
 FileArgument = Annotated[Optional[Path], typer.Argument(help="Table of samples: csv, xlsx, parquet or GeoPackage.",
     metavar="FILE", show_default=False)]
 ForceOption = Annotated[bool, make_option("Replace the results of an earlier run in the output directory.", "--force")]
+ResumeOption = Annotated[bool, make_option("Go on with the run that was interrupted in the output directory; give the same table and options.", "--resume")]
 QuietOption = Annotated[bool, make_option("No progress bars.", "--quiet", "-q")]
 
 # %% ../../nbs/cli/05_options.ipynb #78629522

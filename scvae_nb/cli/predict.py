@@ -65,10 +65,10 @@ def read_points(model, points: Path, known: Optional[list[str]], sheet: Optional
     return places, None if known is None else table[known]
 
 # %% ../../nbs/cli/30_predict.ipynb #8497c890
-def run_points(model, output: Path, places, values, statistic: str, force: bool) -> None:
+def run_points(model, output: Path, places, values, statistic: str, force: bool, distance_factor: Optional[float] = None) -> None:
     """Predict at points and write them; says what it wrote."""
     started = time.perf_counter()
-    result = model.predict(places, values, statistic=statistic)
+    result = model.predict(places, values, statistic=statistic, distance_factor=distance_factor)
     result.save(output, force=force)
     typer.echo(f"Predicted {result}; {time.perf_counter() - started:.0f} s")
     typer.echo(f"Wrote {output}, {output.stat().st_size / 1e6:.2f} MB: for each element signal, denoised, its 90 % interval and the standard deviations")
@@ -96,6 +96,8 @@ _Known = Annotated[Optional[list[str]], make_option("Element columns of POINTS t
 _Easting = Annotated[Optional[str], make_option("Column of the eastings, if not evident.", panel=_points_panel)]
 _Northing = Annotated[Optional[str], make_option("Column of the northings, if not evident.", panel=_points_panel)]
 _Crs = Annotated[Optional[str], make_option("Coordinate system of POINTS, to be held against the model's.", panel=_points_panel)]
+_Factor = Annotated[Optional[float], make_option("What the coordinates of POINTS are multiplied by to be in the model's map units; 1: as they are.",
+                                                "--distance-factor", panel=_points_panel)]
 _Spacing = Annotated[Optional[float], make_option("Side of a cell, map units; the grid covers the samples.", panel=_grid_panel)]
 _Like = Annotated[Optional[Path], make_option("Raster (.tif, .nc) whose cells are taken.", panel=_grid_panel)]
 _Mask = Annotated[Optional[Path], make_option("Polygons; cells outside hold no data.", panel=_grid_panel)]
@@ -104,7 +106,7 @@ _Force = Annotated[bool, make_option("Replace an existing file.", "--force")]
 # %% ../../nbs/cli/30_predict.ipynb #203fba64
 @app.command(epilog="Example:  scvae-nb predict denoised/model.scvae --spacing 500 -o signal.tif")
 def predict(model: _Model, output: _Output, points: _Points = None, known: _Known = None, spacing: _Spacing = None, like: _Like = None, mask: _Mask = None,
-            easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, sheet: SheetOption = None,
+            easting: _Easting = None, northing: _Northing = None, crs: _Crs = None, distance_factor: _Factor = None, sheet: SheetOption = None,
             statistic: StatisticOption = StatisticName.median, force: _Force = False, quiet: QuietOption = False) -> None:
     """Predict where nobody sampled: at points, with what is known there, or on a grid.
 
@@ -123,6 +125,6 @@ def predict(model: _Model, output: _Output, points: _Points = None, known: _Know
                 run_grid(fitted, output, spacing, like, mask, statistic.value, force)
             else:
                 places, values = read_points(fitted, points, names, sheet, easting, northing, crs)
-                run_points(fitted, output, places, values, statistic.value, force)
+                run_points(fitted, output, places, values, statistic.value, force, distance_factor)
         except SurveyError as error:
             raise SurveyError(str(error).replace("pass force=True", "give --force")) from error

@@ -8,7 +8,6 @@ __all__ = ['STUDY_FILE', 'ObjectiveName', 'check_tuning_output', 'write_tuning',
 
 # %% ../../nbs/cli/20_tune.ipynb #73790a19
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -20,7 +19,8 @@ from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOp
                                   QualifiersOption, QuietOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption, ThousandsOption,
                                   ToCrsOption, TransformName, TransformOption, UnitsOption, app, layout_options, make_choice, make_option, split_duplicates,
                                   split_limits, split_names, split_units)
-from .runs import check_output, check_values, describe_survey, list_results, plain_messages, read_survey, staged, write_run
+from .runs import (check_output, check_values, contents, describe_survey, exit_on_signals, held, list_results, plain_messages, read_survey, staged,
+                               write_run)
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/20_tune.ipynb #76725c1c
@@ -29,23 +29,12 @@ STUDY_FILE = "study.log"
 
 def check_tuning_output(output: Path, force: bool) -> None:
     """Raise SurveyError unless `output` is new, empty, or holds a study without results yet (or `force` is given)."""
-    begun = output.is_dir() and all(path.name.startswith(STUDY_FILE) for path in output.iterdir())
+    begun = output.is_dir() and all(path.name.startswith(STUDY_FILE) for path in contents(output))
     check_output(output, force or begun)
 
-
-@contextmanager
-def _home_of_study(output: Path):
-    """The output directory, made for the study; taken away again if nothing came to be in it."""
-    output.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        if not any(output.iterdir()):
-            output.rmdir()
-
 # %% ../../nbs/cli/20_tune.ipynb #7a736de4
-def write_tuning(tuning, survey, scratch: Path, options: dict, statistic: str, seconds: float, quiet: bool) -> None:
-    """Everything a run leaves, in `scratch`: the trials and their picture, and all that denoising with the best model leaves."""
+def write_tuning(tuning, survey, scratch: Path, options: dict, statistic: str, seconds: float, quiet: bool) -> str:
+    """Everything a run leaves, in `scratch`: the trials and their picture, and all that denoising with the best model leaves; answers as `write_run`."""
     from scvae_nb.reporting.tuning_plots import plot_tuning
 
     tuning.trials.to_csv(scratch / "trials.csv")
@@ -53,8 +42,8 @@ def write_tuning(tuning, survey, scratch: Path, options: dict, statistic: str, s
     found = {"objective": tuning.objective, "value": tuning.value, "excess": tuning.excess, "feasible": tuning.feasible, "study": tuning.study.study_name,
              "storage": tuning.storage, "searched": list(tuning.parameters), "trials": len(tuning.trials)}
     settings = {name: value for name, value in tuning.model.get_params().items() if name != "progress"}
-    write_run(tuning.model, tuning.model.denoise(survey, statistic=statistic), scratch, {**settings, "statistic": statistic, "tuning": {**options, **found}},
-              seconds, quiet)
+    return write_run(tuning.model, tuning.model.denoise(survey, statistic=statistic), scratch,
+                     {**settings, "statistic": statistic, "tuning": {**options, **found}}, seconds, quiet)
 
 
 def summarise_tuning(tuning) -> str:
@@ -71,12 +60,15 @@ def run_tune(survey, output: Path, model, options: dict, statistic: str, quiet: 
     from scvae_nb.evaluation.tuning import tune as tune_model
 
     started = time.perf_counter()
-    with _home_of_study(output):
+    with held(output), exit_on_signals():
         storage = options.pop("storage") or output / STUDY_FILE
         typer.echo(f"Trials are kept in {_shown(storage)}; if the run is stopped, the same command goes on")
         tuning = tune_model(survey, model=model, storage=storage, progress=not quiet, **options)
         with staged(output) as scratch:
-            write_tuning(tuning, survey, scratch, options, statistic, time.perf_counter() - started, quiet)
+            missing = write_tuning(tuning, survey, scratch, options, statistic, time.perf_counter() - started, quiet)
+        if missing:
+            typer.secho(f"Error: {missing}. The model is kept in {output / 'model.scvae'}, the trials in {_shown(storage)}", err=True, fg=typer.colors.RED)
+            raise typer.Exit(1)
     typer.echo(f"{summarise_tuning(tuning)}\nTuned in {time.perf_counter() - started:.0f} s\n{list_results(output)}")
     for name, text in (("trials.csv", "every trial, its parameters and its value"), ("tuning.png", "progress, and which parameters mattered"),
                        (STUDY_FILE, "the study itself: give more --trials and --force to go on")):

@@ -6,6 +6,7 @@
 __all__ = ['bound_terms', 'train_amortised', 'simulated_samples', 'teach_encoder', 'amortised_posterior']
 
 # %% ../../nbs/model/41_amortised.ipynb #3942737d
+import copy
 import math
 import time
 import warnings
@@ -25,7 +26,7 @@ from .guide import align_basis
 from .likelihoods import observation_distribution
 from .linearisation import linearise
 from .spatial_priors import per_sample_posterior
-from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores
+from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores, random_numbers, restore_random_numbers
 
 # %% ../../nbs/model/41_amortised.ipynb #eef29c95
 _WARM_UP = 0.2  # share of the epochs over which the divergences are warmed up
@@ -97,6 +98,37 @@ def _watch(guide, training, values, hidden, settings):
     return dict(**terms, held_out=float(scores.mean()))
 
 # %% ../../nbs/model/41_amortised.ipynb #51594c56
+class _Kept:
+    """The epochs in a checkpoint, if there is one: after each of them parameters, optimiser, schedule, random numbers, and the best so far."""
+
+    def __init__(self, guide, optimiser, schedule, settings):
+        self.parts, self.checkpoint = (guide, optimiser, schedule), settings.checkpoint
+
+    def take_up(self):
+        """History, best state, its score and its epoch: where an earlier run stood, or the beginning."""
+        entry = None if self.checkpoint is None else self.checkpoint.kept("epochs")
+        if entry is None:
+            return [], copy_state(self.parts[0]), math.inf, 0
+        for part, state in zip(self.parts, entry["parts"], strict=True):
+            part.load_state_dict(state)
+        restore_random_numbers(entry["numbers"], next(self.parts[0].parameters()).device)
+        return entry["history"], entry["best"], entry["best_score"], entry["best_epoch"]
+
+    def keep(self, history, best, best_score, best_epoch):
+        """Keep where the epochs stand."""
+        if self.checkpoint is not None:
+            guide, optimiser, schedule = self.parts
+            parts = [copy_state(guide), copy.deepcopy(optimiser.state_dict()), copy.deepcopy(schedule.state_dict())]
+            self.checkpoint.keep("epochs", dict(parts=parts, numbers=random_numbers(next(guide.parameters()).device), history=list(history), best=best,
+                                                best_score=best_score, best_epoch=best_epoch))
+
+    def interrupted(self, settings):
+        """Note an interrupt; where a checkpoint keeps what was done, it ends the fit."""
+        if self.checkpoint is not None:
+            raise  # noqa: PLE0704, the interrupt that is being handled
+        settings.interrupted = True
+
+# %% ../../nbs/model/41_amortised.ipynb #chk00011
 def train_amortised(guide, data, hidden, settings):
     """Fit generative model, guide and encoder in place.
 
@@ -118,9 +150,12 @@ def train_amortised(guide, data, hidden, settings):
     training = data.without(hidden)
     objective = TraceMeanField_ELBO()(guide.generative, guide)
     optimiser, schedule = _optimiser(guide, settings, settings.max_epochs * math.ceil(len(data) / settings.batch_size))
-    history, best, best_score, best_epoch, trouble = [], copy_state(guide), math.inf, 0, ""
-    started = time.perf_counter()
-    with tqdm(range(1, settings.max_epochs + 1), desc="fitting", unit="epoch", disable=not settings.progress) as bar:
+    kept, trouble = _Kept(guide, optimiser, schedule, settings), ""
+    history, best, best_score, best_epoch = kept.take_up()
+    started = time.perf_counter() - (history[-1]["seconds"] if history else 0.0)
+    over = bool(history) and len(history) >= _WARM_UP * settings.max_epochs and len(history) - best_epoch >= settings.patience
+    epochs = range(len(history) + 1, 0 if over else settings.max_epochs + 1)
+    with tqdm(epochs, desc="fitting", unit="epoch", disable=not settings.progress) as bar:
         try:
             for epoch in bar:
                 annealing = min(1.0, epoch / max(1.0, _WARM_UP * settings.max_epochs))
@@ -133,9 +168,11 @@ def train_amortised(guide, data, hidden, settings):
                 bar.set_postfix(loss=f"{loss:.3f}", held_out=f"{score:.3f}")
                 if annealing == 1 and score < best_score:
                     best, best_score, best_epoch = copy_state(guide), score, epoch
+                kept.keep(history, best, best_score, best_epoch)
                 if annealing == 1 and epoch - best_epoch >= settings.patience:
                     break
         except KeyboardInterrupt:
+            kept.interrupted(settings)
             trouble = f"training was interrupted after {len(history)} of {settings.max_epochs} epochs; the model keeps what it has learnt"
         except FloatingPointError as error:
             trouble = f"training broke down in epoch {len(history) + 1} ({error}); the best state so far is kept. Try a lower learning_rate"

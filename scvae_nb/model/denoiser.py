@@ -12,7 +12,10 @@ import os
 import platform
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from importlib import metadata
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -23,22 +26,24 @@ from tqdm.auto import tqdm
 
 from .alone import learn_stacking
 from .amortised import amortised_posterior, teach_encoder, train_amortised
+from .checkpoints import Checkpoint, digest
 from .decoder import GenerativeModel, decode_signal
-from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, check_same_crs, is_within_reach, model_scale, posterior_at
+from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, is_within_reach, model_scale, posterior_at
 from .em import refine
 from .field_posterior import learn_means, refined_posterior
 from .grids import Posterior, draw_maps, draw_sites
 from .guide import Guide
 from .likelihoods import LIKELIHOODS
+from .map_units import in_map_units_of
 from .measurement_error import MEASUREMENT_COLUMNS, learn_measurement, stated_deviations
-from .persistence import read_model, write_model
+from .persistence import check_finite, column_from_json, column_to_json, read_model, write_model
 from .prediction import Predicting
 from .prediction_grid import PredictingGrids
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .sites import SOLVED, choose_window, make_site_data
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
-from .training import TrainingSettings, hold_out_cells, isolated
+from .training import TrainingSettings, drawn_seed, hold_out_cells, isolated
 from ..survey.errors import SurveyError, SurveyWarning
 from ..survey.table import Survey
 from ..survey.transforms import RobustScaler, make_transform, transform_from_dict
@@ -64,8 +69,22 @@ def as_survey(data, coordinates=None, allow_negative=False):
 
 
 def _one_of(name, value, choices):
-    if value not in choices:
+    if not isinstance(value, (str, Real, type(None))) or value not in choices:
         raise SurveyError(f"{name}={value!r} is not known; expected one of {', '.join(map(repr, choices))}.")
+
+
+def _whole(name, value, least, most=None, or_none=""):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least or (most is not None and value > most):
+        raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}{'' if most is None else f' and at most {most:,}'}{or_none}.")
+
+
+def _number(name, value, least, most, expected):
+    """Refuse what is no real number between two."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+        raise SurveyError(f"{name}={value!r}; expected {expected}.")
+
+
+_MOST_HIDDEN = 4096  # hidden units: the decoder keeps a square matrix of them
 
 
 def check_parameters(model):
@@ -73,19 +92,16 @@ def check_parameters(model):
     _one_of("spatial_prior", model.spatial_prior, SPATIAL_PRIORS)
     _one_of("inference", model.inference, INFERENCES)
     _one_of("likelihood", model.likelihood, LIKELIHOODS)
+    _one_of("transform", model.transform, ("log", "clr", "ilr", None))
     _one_of("smoothness", model.smoothness, (0.5, 1.5, 2.5, None))
-    for name, least in [("n_neighbours", 2), ("n_predecessors", 1), ("hidden", 1)]:
-        value = getattr(model, name)
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}.")
+    for name, least, most in [("n_neighbours", 2, None), ("n_predecessors", 1, None), ("hidden", 1, _MOST_HIDDEN)]:
+        _whole(name, getattr(model, name), least, most)
     for name, least in [("n_spatial", 1), ("n_microscale", 0), ("max_epochs", 1), ("patience", 1), ("batch_size", 2)]:
-        value = getattr(model, name)
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
-            raise SurveyError(f"{name}={value!r}; expected a whole number of at least {least}, or None for the default.")
-    if not model.learning_rate > 0:
-        raise SurveyError(f"learning_rate={model.learning_rate!r}; expected a positive number.")
-    if model.graph_strength is not None and not model.graph_strength >= 0:
-        raise SurveyError(f"graph_strength={model.graph_strength!r}; expected a number of at least 0, or None to learn it.")
+        if getattr(model, name) is not None:
+            _whole(name, getattr(model, name), least, or_none=", or None for the default")
+    _number("learning_rate", model.learning_rate, 1e-12, 1.0, "a positive number of at most 1, such as 0.003")
+    if model.graph_strength is not None:
+        _number("graph_strength", model.graph_strength, 0, 1e6, "a number from 0 to 1e6, or None to learn it")
 
 # %% ../../nbs/model/60_denoiser.ipynb #e261b079
 def _warn_censored(survey, transform):
@@ -121,7 +137,19 @@ def check_fitted(model):
 # %% ../../nbs/model/60_denoiser.ipynb #6d0c171c
 def chosen_device(name):
     """The torch device for `device="auto"` or a name."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    if isinstance(name, str) and name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    expected = '"cpu", "cuda", or "auto", which takes a GPU where there is one'
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SurveyError(f"device={name!r} is not known; expected {expected}.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise SurveyError(f"device={name!r} cannot be used, as it lacks double precision or is no device for computing; expected {expected}.")
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= present:
+        raise SurveyError(f"device={name!r}: the number of GPUs that torch can use is {present}; expected {expected}.")
+    return device
 
 
 def is_refined(model):
@@ -146,19 +174,19 @@ def _build_guide(model, n_variables):
     return Guide(GenerativeModel(n_variables, n_spatial, n_microscale, model.hidden, model.likelihood, prior), model.hidden)
 
 
-def training_settings(model, n_samples, device="cpu"):
+def training_settings(model, n_samples, device="cpu", seed=0, checkpoint=None):
     """Batch size, epochs, rounds and patience for a survey of n samples; see `TrainingSettings`."""
     batch_size = min(model.batch_size or _BATCH[torch.device(device).type], max(8, n_samples // 4))
     epochs = model.max_epochs or min(300, max(10, math.ceil(_TRAINING_STEPS / math.ceil(n_samples / batch_size))))
-    return TrainingSettings(epochs, batch_size, model.learning_rate, model.patience or max(10, epochs // 4), model.random_state, model.progress,
-                            model.max_epochs)
+    return TrainingSettings(epochs, batch_size, model.learning_rate, model.patience or max(10, epochs // 4), seed, model.progress,
+                            model.max_epochs, checkpoint)
 
 
-def _start(model, values, coordinates, spacing, sides, device):
+def _start(model, values, coordinates, spacing, sides, device, seed):
     """A guide where inference begins, with its site data: linear paths, smoothness and ranges from the values (n, q) themselves."""
     guide = _build_guide(model, values.shape[1])
     predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
-    data = make_site_data(values, coordinates, spacing, model.n_neighbours, predecessors, model.random_state, sides)
+    data = make_site_data(values, coordinates, spacing, model.n_neighbours, predecessors, seed, sides)
     factor_start(guide, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), coordinates)
     guide, data = guide.to(device), data.to(device)
     if guide.prior.ranges is not None:
@@ -180,10 +208,30 @@ def infer(guide, data, settings, refined):
     return train_amortised(guide, data, hidden, settings)
 
 # %% ../../nbs/model/60_denoiser.ipynb #36e0dbe1
+def _open_checkpoint(model, survey, seed, path):
+    """The checkpoint of a fit, or None: its question holds the settings, the data and the versions on which the last bit depends."""
+    if path is None:
+        return None
+    data = digest(survey.values.to_numpy(float), survey.censored.to_numpy(), survey.above_range.to_numpy(), survey.coordinates)
+    settings = {name: value for name, value in model.get_params().items() if name not in ("progress", "random_state", "measurement_sd")}
+    return Checkpoint(path, settings | dict(random_state=seed, data=data, torch=torch.__version__, numpy=np.__version__))
+
+
+@contextmanager
+def _kept_when_interrupted(checkpoint):
+    """Write the checkpoint, if there is one, before an interrupt ends the fit."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is not None:
+            checkpoint.write()
+        raise
+
+# %% ../../nbs/model/60_denoiser.ipynb #chk00021
 class Fitting:
     """How an SCVAE learns."""
 
-    def fit(self, survey, y=None, coordinates=None):
+    def fit(self, survey, y=None, coordinates=None, checkpoint=None):
         """Learn transform, scales, decoder, fields and encoder from a survey.
 
         Parameters
@@ -194,6 +242,10 @@ class Fitting:
             Ignored; as scikit-learn expects.
         coordinates : array, optional
             Shape (n, 2), when values come as a table.
+        checkpoint : path, optional
+            A file in which the fit keeps what it has done ([Checkpoints](39_checkpoints.ipynb)), and from which it goes on where the file exists: the result is
+            that of a fit without interruption, to the last bit. An interrupt (Ctrl-C) then writes it and ends the fit with KeyboardInterrupt. Without it an
+            interrupt ends the rounds, and the model keeps what it has learnt: see `interrupted_`. The file stays; delete it when the model is saved.
 
         Returns
         -------
@@ -203,7 +255,11 @@ class Fitting:
         Raises
         ------
         SurveyError
-            For a survey or parameters that cannot be used; the message names the column, the rows and the remedy.
+            For a survey or parameters that cannot be used; the message names the column, the rows and the remedy. For a checkpoint of another fit.
+
+        Notes
+        -----
+        One fit of a process at a time: in another thread `fit` waits. Fits side by side take processes.
         """
         survey = as_survey(survey, coordinates, allow_negative=self.transform is None)
         check_parameters(self)
@@ -213,14 +269,15 @@ class Fitting:
         _warn_censored(survey, transform)
         transformed, sides = model_scale(survey, transform)
         scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
-        device = chosen_device(self.device)
-        refined = is_refined(self)
-        rows = choose_window(survey.coordinates, self.random_state) if refined else np.arange(survey.n_samples)
-        with isolated(self.random_state, device):
+        device, seed, refined = chosen_device(self.device), drawn_seed(self.random_state), is_refined(self)
+        rows = choose_window(survey.coordinates, seed) if refined else np.arange(survey.n_samples)
+        settings = training_settings(self, len(rows), device, seed, _open_checkpoint(self, survey, seed, checkpoint))
+        with isolated(seed, device), _kept_when_interrupted(settings.checkpoint):
             guide, data = _start(self, scaler.transform(transformed)[rows], survey.coordinates[rows], survey.spacing(),
-                                 None if sides is None else sides[rows], device)
-            history, converged = infer(guide, data, training_settings(self, len(rows), device), refined)
-        self.survey_, self.transform_, self.scaler_, self.guide_ = survey, transform, scaler, guide
+                                 None if sides is None else sides[rows], device, seed)
+            history, converged = infer(guide, data, settings, refined)
+        self.survey_, self.transform_, self.scaler_, self.guide_, self.seed_ = survey, transform, scaler, guide, seed
+        self.interrupted_ = settings.interrupted
         self.elements_, self.units_ = list(survey.elements), dict(survey.units)
         self.history_, self.converged_, self.inference_ = history, converged, "refined" if refined else "amortised"
         self.measurement_ = learn_measurement(self, survey.duplicates)
@@ -255,7 +312,7 @@ class Learnt:
         """Share of the signal's variance that each variable has to itself, in its own field; Series (q,), 0 where it has none."""
         check_fitted(self)
         guide, own = self.guide_, self.guide_.generative.own.variance.detach().cpu().double()
-        with isolated(self.random_state, next(guide.parameters()).device), torch.no_grad():
+        with isolated(self.seed_, next(guide.parameters()).device), torch.no_grad():
             latents = torch.randn(_SIGNAL_DRAWS, guide.generative.n_spatial, device=next(guide.parameters()).device)
             shared = decode_signal(guide.mean_weights(), latents).var(0).cpu().double()
         return pd.Series((own / (own + shared)).numpy(), index=self.transform_.coordinates_names, name="own_share")
@@ -289,7 +346,8 @@ class Learnt:
         """Settings, what was learnt, and the versions that did it, as a dict for reports and files."""
         versions = {name: metadata.version(name) for name in ("torch", "pyro-ppl", "numpy", "pandas", "scipy", "scikit-gstat")}
         ranges = self.ranges_
-        return dict(settings=self.get_params(), inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
+        return dict(settings=self.get_params() | dict(random_state=self.seed_), interrupted=self.interrupted_,
+                    inference=self.inference_, n_samples=self.survey_.n_samples, n_elements=self.survey_.n_elements,
                     ranges=None if ranges is None else ranges.tolist(), smoothness=self.smoothness_, noise_scale=self.noise_scale_.to_dict(),
                     own_share=self.own_share_.to_dict(), joint_weight=self.joint_weight_.to_dict(), variance_factor=self.variance_factor_.to_dict(),
                     degrees_of_freedom=self.degrees_of_freedom_, n_epochs=self.n_epochs_, converged=self.converged_,
@@ -315,12 +373,12 @@ def _is_fitted_survey(model, survey):
                                 and np.array_equal(survey.censored, fitted.censored) and np.array_equal(survey.above_range, fitted.above_range))
 
 
-def _posterior(model, survey, coordinates):
+def _posterior(model, survey, coordinates, distance_factor):
     """Posterior of a fitted model on a survey (default: the fitted one), that survey with the model's elements, and how it was inferred."""
     check_fitted(model)
     survey = model.survey_ if survey is None else _check_same_elements(
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
-    check_same_crs(model, survey.crs, "the survey")
+    survey = in_map_units_of(model.survey_, survey, distance_factor)
     fitted = _is_fitted_survey(model, survey)
     if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
         posterior, refined = posterior_at(model, survey)
@@ -332,7 +390,7 @@ def _posterior(model, survey, coordinates):
     learnt = model.inference_ == "refined"
     refined = learnt and len(data) <= SOLVED and fitted
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)
-    posterior = Posterior(model.guide_, data, spatial, model.random_state, DECODER_PAIRS[refined or not learnt])
+    posterior = Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[refined or not learnt])
     return survey, posterior, "refined" if refined else "amortised"
 
 
@@ -362,13 +420,13 @@ def _completed(model, survey, readings):
 class Denoising:
     """What a fitted SCVAE says of a survey."""
 
-    def denoise(self, survey=None, statistic="median", coordinates=None):
+    def denoise(self, survey=None, statistic="median", coordinates=None, distance_factor=None):
         """Posterior of every value of a survey.
 
         Parameters
         ----------
         survey : Survey, optional
-            By default the fitted one. Another survey must have the same elements in the same units, and the same reference system where both say one.
+            By default the fitted one. Another survey must have the same elements in the same units.
             Its samples learn from each other and from the samples of the fitted survey; a fitted sample at exactly the place of a new one is taken
             to be that sample and is replaced by it, so nothing counts twice. The latents are found from all these sites at once, up to 50,000 of
             them; beyond, the encoder stands in for what that would find, and also for a survey so far from the fitted one (five of the longest
@@ -377,6 +435,10 @@ class Denoising:
             What `result.denoised` and `result.signal` hold, in original units.
         coordinates : array, optional
             Shape (n, 2), when values come as a table.
+        distance_factor : float, optional
+            What the coordinates are multiplied by to be in the map units of the fitted survey, 1 where they are right as they stand. By default they are held
+            against those of the fitted survey: another reference system or unit, where both are known, is converted with a warning, and numbers that are
+            probably in other units are refused with a question that this argument answers.
 
         Returns
         -------
@@ -384,21 +446,21 @@ class Denoising:
         """
         _one_of("statistic", statistic, STATISTICS)
         check_fitted(self)
-        with isolated(self.random_state, next(self.guide_.parameters()).device):
-            survey, posterior, inference = _posterior(self, survey, coordinates)
+        with isolated(self.seed_, next(self.guide_.parameters()).device):
+            survey, posterior, inference = _posterior(self, survey, coordinates, distance_factor)
             summary = gather_summaries(_summaries(self, posterior), survey.n_samples)
         return DenoisedSurvey(survey, posterior, self.transform_, self.scaler_, summary, statistic, self.summary() | dict(inference=inference),
-                              self.history_.copy(), self.random_state)
+                              self.history_.copy(), self.seed_)
 
-    def latent_maps(self, survey=None, coordinates=None):
-        """Posterior means of the spatial latents: maps of the processes behind the elements, DataFrame (n, L), prior variance 1."""
+    def latent_maps(self, survey=None, coordinates=None, distance_factor=None):
+        """Posterior means of the spatial latents: maps of the processes behind the elements, DataFrame (n, L), prior variance 1; arguments as in `denoise`."""
         check_fitted(self)
-        with isolated(self.random_state, next(self.guide_.parameters()).device):
-            survey, posterior, _ = _posterior(self, survey, coordinates)
+        with isolated(self.seed_, next(self.guide_.parameters()).device):
+            survey, posterior, _ = _posterior(self, survey, coordinates, distance_factor)
             centre, _ = posterior.latents()
         return pd.DataFrame(centre, index=survey.index, columns=[f"spatial_{i + 1}" for i in range(centre.shape[1])])
 
-    def impute(self, survey=None, n_draws=None, coordinates=None):
+    def impute(self, survey=None, n_draws=None, coordinates=None, distance_factor=None):
         """Fill missing cells and replace limits by readings.
 
         Parameters
@@ -409,6 +471,8 @@ class Denoising:
             Number of completed surveys, each drawn jointly from the posterior.
         coordinates : array, optional
             Shape (n, 2), when values come as a table.
+        distance_factor : float, optional
+            See `denoise`.
 
         Returns
         -------
@@ -416,14 +480,16 @@ class Denoising:
             Without `n_draws`, medians. Values that were reported are as they were; readings below (above) a limit are below (above) it.
         """
         check_fitted(self)
-        with isolated(self.random_state, next(self.guide_.parameters()).device):
-            survey, posterior, _ = _posterior(self, survey, coordinates)
+        with isolated(self.seed_, next(self.guide_.parameters()).device):
+            survey, posterior, _ = _posterior(self, survey, coordinates, distance_factor)
             def original(readings):
                 return self.transform_.inverse(self.scaler_.inverse(readings))
+            if n_draws is not None:
+                _whole("n_draws", n_draws, 1, or_none=", or None for medians")
             if n_draws is None:
-                parts = [np.median(original(layers[3]), axis=0) for layers in draw_sites(posterior, _IMPUTATION_DRAWS, self.random_state)]
+                parts = [np.median(original(layers[3]), axis=0) for layers in draw_sites(posterior, _IMPUTATION_DRAWS, self.seed_)]
                 return _completed(self, survey, np.concatenate(parts))
-            return [_completed(self, survey, original(layers[3])) for layers in draw_maps(posterior, n_draws, self.random_state)]
+            return [_completed(self, survey, original(layers[3])) for layers in draw_maps(posterior, n_draws, self.seed_)]
 
 # %% ../../nbs/model/60_denoiser.ipynb #ff076937
 def _model_state(model):
@@ -431,13 +497,16 @@ def _model_state(model):
     check_fitted(model)
     survey = model.survey_
     stated = model.measurement_sd
-    parameters = model.get_params() | dict(measurement_sd=None if stated is None else {name: float(sd) for name, sd in dict(stated).items()})
+    seed = model.random_state if model.random_state is None else model.seed_  # a generator has gone on since, and is no number
+    parameters = model.get_params() | dict(random_state=seed, measurement_sd=None if stated is None else {name: float(sd) for name, sd in dict(stated).items()})
     # seconds differ between runs of the same fit; the file must not
     history = model.history_.drop(columns="seconds", errors="ignore").astype(float)
     settings = dict(parameters=parameters, transform=model.transform_.to_dict(), scaler=model.scaler_.to_dict(), inference=model.inference_,
                     smoothness=model.smoothness_, converged=bool(model.converged_), elements=model.elements_, units=model.units_, name=survey.name,
                     crs=survey.crs.to_wkt() if survey.crs else None, coordinate_names=list(survey.coordinate_names),
                     index=[str(label) for label in survey.index], integer_index=bool(pd.api.types.is_integer_dtype(survey.index)),
+                    index_dtype=str(survey.index.dtype), index_name=None if survey.index.name is None else str(survey.index.name),
+                    extra={str(name): column_to_json(column) for name, column in survey.extra.items()}, seed=model.seed_, interrupted=model.interrupted_,
                     history_columns=list(history.columns))
     arrays = {f"guide.{name}": value.detach().cpu().numpy() for name, value in model.guide_.state_dict().items()}
     arrays |= dict(survey_values=survey.values.to_numpy(), survey_censored=survey.censored.to_numpy(),
@@ -480,43 +549,113 @@ class Saving:
         return write_model(path, *_model_state(self), force=force)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, device=None):
         """Read a model written by `save`, by this version or an older one.
+
+        Parameters
+        ----------
+        path : path
+        device : str, optional
+            Where it is to compute, as in `SCVAE`. By default where it was fitted or, if there is no such GPU, on the CPU, with a warning.
 
         Raises
         ------
         SurveyError
-            If the file does not exist, is not a model of this package, or comes from a newer version.
+            If the file does not exist, is not a model of this package, is damaged, or comes from a newer version.
         """
-        settings, arrays = read_model(path)
-        if "inference" not in settings:
-            settings, arrays = _from_version_1(settings, arrays)
-        model = cls(**settings["parameters"])
-        _restore_survey(model, settings, arrays)
-        device = chosen_device(model.device)
-        with isolated(model.random_state, device):
-            model.guide_ = _build_guide(model, len(model.scaler_.scale))
-            model.guide_.load_state_dict({name.removeprefix("guide."): torch.as_tensor(array) for name, array in arrays.items() if name.startswith("guide.")})
-            if settings.get("smoothness"):
-                model.guide_.prior.smoothness = settings["smoothness"]
-            model.guide_.to(device)
-        return model
+        settings, arrays = read_model(path, partial(_expected_shapes, cls))
+        try:
+            return _restored(cls, settings, arrays, device)
+        except _WRONG_CONTENT as error:
+            reason = str(error).rstrip(".") if isinstance(error, SurveyError) else f"{type(error).__name__}: {str(error)[:200]}"
+            raise SurveyError(f"cannot read the model {path}: its content is not that of a fitted model ({reason}).") from error
 
 # %% ../../nbs/model/60_denoiser.ipynb #ea89a58d
 def _restore_survey(model, settings, arrays):
     """Everything fitted but the guide, from what a file holds."""
-    index = pd.Index([int(label) for label in settings["index"]] if settings["integer_index"] else settings["index"])
+    index = _restored_index(settings)
+    extra = {name: column_from_json(column).set_axis(index) for name, column in settings.get("extra", {}).items()}
     def frame(name):
         return pd.DataFrame(arrays[name], index=index, columns=settings["elements"])
     model.survey_ = Survey(frame("survey_values"), arrays["survey_coordinates"], crs=settings["crs"], units=settings["units"], name=settings["name"],
                            censored=frame("survey_censored"), above_range=frame("survey_above_range"),
-                           coordinate_names=tuple(settings["coordinate_names"]), allow_negative=model.transform is None)
+                           coordinate_names=tuple(settings["coordinate_names"]), extra=pd.DataFrame(extra, index=index), allow_negative=model.transform is None)
+    seed = settings.get("seed", model.random_state)  # older versions took numbers only
+    model.seed_, model.interrupted_ = drawn_seed(seed), bool(settings.get("interrupted", False))
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
     model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
     # files of older versions lack the last columns
     model.measurement_ = pd.DataFrame(arrays["measurement"], index=model.transform_.coordinates_names,
                                       columns=MEASUREMENT_COLUMNS[:arrays["measurement"].shape[1]]).reindex(columns=MEASUREMENT_COLUMNS)
     model.history_, model.inference_ = pd.DataFrame(arrays["history"], columns=settings["history_columns"]), settings["inference"]
+
+# %% ../../nbs/model/60_denoiser.ipynb #lod00001
+_SETTINGS = dict(parameters=dict, transform=dict, scaler=dict, elements=list, units=dict, index=list, coordinate_names=list, history_columns=list)
+_WRONG_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError)
+
+
+def _expected_shapes(cls, settings):
+    """Shapes of all arrays of a model file, by its settings; None for files of version 1."""
+    if "inference" not in settings:
+        return None
+    for name, kind in _SETTINGS.items():
+        if not isinstance(settings.get(name), kind):
+            raise SurveyError(f"its setting {name!r} is {str(settings.get(name))[:60]!r}, expected {'names with values' if kind is dict else 'a list'}")
+    model = _with_parameters(cls, settings)
+    n, p, q = len(settings["index"]), len(settings["elements"]), len(settings["scaler"]["scale"])
+    with torch.device("meta"):
+        guide = _build_guide(model, q).state_dict()
+    shapes = {f"guide.{name}": tuple(value.shape) for name, value in guide.items()}
+    return shapes | dict(survey_values=(n, p), survey_censored=(n, p), survey_above_range=(n, p), survey_coordinates=(n, 2), measurement=(q, None),
+                         history=(None, len(settings["history_columns"])))
+
+
+def _with_parameters(cls, settings):
+    """An unfitted model with the parameters of a file."""
+    known = set(cls().get_params())
+    unknown = [name for name in settings["parameters"] if name not in known]
+    if unknown:
+        raise SurveyError(f"its parameters name {unknown[0]!r}, which no model has")
+    model = cls(**settings["parameters"])
+    check_parameters(model)
+    return model
+
+
+def _restored_index(settings):
+    """Labels of the samples with their type and name; files of older versions know numbers and text."""
+    dtype = settings.get("index_dtype", "int64" if settings["integer_index"] else "object")
+    labels = settings["index"]
+    if settings["integer_index"]:
+        labels = [int(label) for label in labels]
+    elif dtype.startswith(("datetime64", "float")):
+        labels = [float(label) for label in labels] if dtype.startswith("float") else labels
+        return pd.Index(column_from_json(dict(dtype=dtype, values=labels)), name=settings["index_name"])
+    return pd.Index(labels, name=settings.get("index_name"))
+
+
+def _restored(cls, settings, arrays, device):
+    """The model of a file whose shapes are right."""
+    if "inference" not in settings:
+        settings, arrays = _from_version_1(settings, arrays)
+    model = _with_parameters(cls, settings)
+    learnt = {name.removeprefix("guide."): array for name, array in arrays.items() if name.startswith("guide.")}
+    check_finite(learnt | dict(scale=np.asarray(settings["scaler"]["scale"], dtype=float), centre=np.asarray(settings["scaler"]["centre"], dtype=float),
+                                survey_coordinates=arrays["survey_coordinates"]))
+    _restore_survey(model, settings, arrays)
+    model.device = model.device if device is None else device
+    if device is None and str(model.device).startswith("cuda") and not torch.cuda.is_available():
+        warnings.warn(f"the model was fitted with device={model.device!r}, and there is no GPU that torch can use: it computes on the CPU.", SurveyWarning,
+                      stacklevel=3)
+        model.device = "cpu"
+    place = chosen_device(model.device)
+    with isolated(model.seed_, place):
+        model.guide_ = _build_guide(model, len(model.scaler_.scale))
+        model.guide_.load_state_dict({name: torch.as_tensor(array) for name, array in learnt.items()})
+        if settings.get("smoothness"):
+            _one_of("smoothness", settings["smoothness"], (0.5, 1.5, 2.5))
+            model.guide_.prior.smoothness = settings["smoothness"]
+        model.guide_.to(place)
+    return model
 
 # %% ../../nbs/model/60_denoiser.ipynb #ba878931
 class SCVAE(Fitting, Learnt, Denoising, Predicting, PredictingGrids, Saving, BaseEstimator):
@@ -565,7 +704,8 @@ class SCVAE(Fitting, Learnt, Denoising, Predicting, PredictingGrids, Saving, Bas
         measurement_sd : dict or pandas.Series, optional
             Standard deviation of the measurement error where it is known, by variable, on the model's scale (for "log" a relative error: 0.05).
             Only with "gp". Otherwise it is learnt from the survey's duplicates or, without any, stays uncertain; see `measurement_`.
-        random_state : int
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+            A number gives the same model each time; a generator is asked for the next number, and None takes another one each time: see `seed_`.
         device : str
             "auto" takes a GPU when there is one.
         progress : bool

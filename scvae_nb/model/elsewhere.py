@@ -19,6 +19,7 @@ from .cokriging import CokrigedPosterior, Seen, cokrige
 from .field_posterior import refined_posterior
 from .grids import Posterior
 from .linearisation import latents_on
+from .map_units import same_crs
 from .sites import SOLVED, SiteData, make_site_data
 from .spatial_priors import matern_correlation, neighbourhood_distances
 from ..survey.errors import SurveyError
@@ -232,7 +233,7 @@ def posterior_at(model, survey, known=None):
     spatial = PlacesPosterior(known, survey.coordinates)
     data = _data_of_places(model, survey, spatial.places)
     taught = model.inference_ == "refined"
-    return Posterior(model.guide_, data, spatial, model.random_state, DECODER_PAIRS[known.refined or not taught]), known.refined
+    return Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[known.refined or not taught]), known.refined
 
 # %% ../../nbs/model/46_elsewhere.ipynb #f144d835
 _REACH = 5.0  # of the longest range: further away nothing is left of the correlation
@@ -250,7 +251,7 @@ def is_within_reach(model, survey):
 def check_same_crs(model, crs, what):
     """Refuse places in another reference system than that of the fitted survey, where both are known; `what` names them in the message."""
     own = model.survey_.crs
-    if own is None or crs is None or own.equals(crs, ignore_axis_order=True) or (own.to_epsg() is not None and own.to_epsg() == crs.to_epsg()):
+    if own is None or crs is None or same_crs(own, crs):
         return
     code = own.to_string() if len(own.to_string()) < 40 else own.name
     raise SurveyError(f"{what} is in {crs.name} ({crs.to_string()[:40]}), the survey that the model was fitted to in {own.name} ({code}). Nothing is "

@@ -5,10 +5,14 @@
 # %% auto #0
 __all__ = ['count_rounds', 'Problem', 'State', 'set_up', 'first_state', 'score', 'clearly_worse', 'linearised', 'draw_latents',
            'regress_weights', 'rescaled', 'uninformed', 'maximise', 'range_prior_deviance', 'update_ranges',
-           'move_ranges', 'fresh_hidden_units', 'choose_latents', 'learn_own', 'em_rounds', 'Refinement', 'run_rounds',
-           'cells_and_samples', 'masked_errors', 'better', 'own_rounds', 'add_own_fields', 'refine']
+           'move_ranges', 'fresh_hidden_units', 'choose_latents', 'learn_own', 'em_rounds', 'Refinement', 'interrupted',
+           'Stage', 'run_rounds', 'cells_and_samples', 'masked_errors', 'better', 'own_rounds', 'add_own_fields',
+           'refine']
 
 # %% ../../nbs/model/42_em.ipynb #18618d72
+import copy
+import dataclasses
+import json
 import math
 import time
 import warnings
@@ -31,7 +35,7 @@ from .microscale import measurement_errors, microscale_variances
 from .own_fields import own_factors, update_own
 from .relevance import replaceable_latents, switch_off, uninformed_latents, variance_on_map, weak_latents
 from .start import range_deviance
-from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores, hold_out_cells
+from .training import ConvergenceWarning, copy_state, gradient_step, hidden_scores, hold_out_cells, random_numbers, restore_random_numbers
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/42_em.ipynb #4f253528
@@ -81,6 +85,7 @@ class State:
     alone: object = None  # (b, q) posterior mode of the own fields; None while there are none
     own_draws: object = None  # (n_draws, b, q)
     replaced: bool = False  # others stand in for some latent
+    ranges: object = None  # from which the factors were made, by number of the latent
 
 
 def set_up(guide, data, hidden, settings):
@@ -108,7 +113,7 @@ def first_state(problem):
     factors = spatial_factors(guide, problem.places, problem.ordered)
     start = encoded_latents(guide, problem.training)
     mode, _ = gauss_newton(guide.generative, problem.training, start, factors, guide.mean_weights(), _SOLVE_TOLERANCE)
-    state = State(np.zeros(guide.generative.n_spatial, dtype=bool), factors, mode)
+    state = State(np.zeros(guide.generative.n_spatial, dtype=bool), factors, mode, ranges={latent: guide.prior.ranges[latent] for latent in factors})
     return draw_latents(problem, linearised(problem, state))
 
 # %% ../../nbs/model/42_em.ipynb #897bfd4a
@@ -360,10 +365,11 @@ def move_ranges(problem, state):
     before = guide.prior.log_range.detach().clone()
     scale = update_ranges(guide.prior, problem.data.places, problem.ordered[1], state.mode, state.said, state.off, problem.generator)
     state, factors, factor = rescaled(problem, state, scale), dict(state.factors), scale.double().cpu().numpy()
+    ranges = dict(state.ranges)
     for latent in (guide.prior.log_range != before).nonzero()[:, 0].tolist():
-        factors[latent] = vecchia_factor(places, guide.prior.ranges[latent], guide.prior.smoothness, order=problem.ordered[0],
-                                         predecessors=problem.ordered[1])
-    return replace(state, factors=factors, said=(state.said[0] * factor[:, None] * factor, state.said[1] * factor))
+        ranges[latent] = guide.prior.ranges[latent]
+        factors[latent] = vecchia_factor(places, ranges[latent], guide.prior.smoothness, order=problem.ordered[0], predecessors=problem.ordered[1])
+    return replace(state, factors=factors, ranges=ranges, said=(state.said[0] * factor[:, None] * factor, state.said[1] * factor))
 
 # %% ../../nbs/model/42_em.ipynb #b3ed6c79
 _OUTPUT_PRIOR_SCALE = math.exp(-2)
@@ -431,12 +437,14 @@ def learn_own(problem, state):
     return state if state.alone is not None else replace(state, alone=torch.zeros_like(training.values))
 
 # %% ../../nbs/model/42_em.ipynb #62e8edca
-def em_rounds(problem, stand_ins):
-    """Alternate M and E steps; yields after each E step the state, a row of the log and the scores of the hidden cells."""
-    started, loss, state = time.perf_counter(), np.nan, first_state(problem)
-    for number in range(problem.n_rounds + 1):
-        cells = score(problem, state)
-        yield state, dict(round=number, loss=loss, held_out=cells.mean(), latents=int((~state.off).sum()), seconds=time.perf_counter() - started), cells
+def em_rounds(problem, stand_ins, after=None):
+    """Alternate M and E steps; yields after each E step the state, a row of the log and the scores of the hidden cells. `after`, the number of a round and
+    the state after it, is where to go on."""
+    started, loss, (first, state) = time.perf_counter(), np.nan, after or (0, first_state(problem))
+    for number in range(first, problem.n_rounds + 1):
+        if after is None or number > first:
+            cells = score(problem, state)
+            yield state, dict(round=number, loss=loss, held_out=cells.mean(), latents=int((~state.off).sum()), seconds=time.perf_counter() - started), cells
         if number == 0:
             state = choose_latents(problem, state, stand_ins)
         if number < problem.n_rounds:
@@ -444,6 +452,7 @@ def em_rounds(problem, stand_ins):
             state = draw_latents(problem, move_ranges(problem, linearised(problem, state)))
 
 
+# %% ../../nbs/model/42_em.ipynb #chk00002
 @dataclass
 class Refinement:
     """What came of the rounds: `log`, the last `state` (None if there was no round), and `trouble`, what stopped them."""
@@ -453,23 +462,110 @@ class Refinement:
     trouble: str = ""
 
 
+def interrupted(settings):
+    """Note an interrupt; where a checkpoint keeps what was done, it ends the fit."""
+    if settings.checkpoint is not None:
+        raise  # noqa: PLE0704, the interrupt that is being handled
+    settings.interrupted = True
+
+# %% ../../nbs/model/42_em.ipynb #chk00003
+def _state_entry(state):
+    """A state as tensors, arrays and numbers; its factors by their ranges."""
+    return None if state is None else {field.name: getattr(state, field.name) for field in dataclasses.fields(State) if field.name != "factors"}
+
+
+def _state_of(problem, entry):
+    """The state that `_state_entry` described."""
+    def factor(range_):
+        return vecchia_factor(problem.places, range_, problem.guide.prior.smoothness, order=problem.ordered[0], predecessors=problem.ordered[1])
+    factors = {latent: factor(np.float64(range_)) for latent, range_ in entry["ranges"].items()}
+    device = problem.data.values.device
+    moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in entry.items()}
+    return State(**moved, factors=factors)
+
+
+class Stage:
+    """Rounds that a checkpoint, if there is one, can take up again."""
+
+    def __init__(self, name, settings):
+        """
+        Parameters
+        ----------
+        name : str
+        settings : TrainingSettings
+        """
+        self.name, self.settings, self.checkpoint = name, settings, settings.checkpoint
+        self.entry = None if self.checkpoint is None else self.checkpoint.kept(name)
+        self.finished, self._seconds, self._last = bool(self.entry and self.entry["finished"]), 0.0, None
+
+    def timed(self, entry, before=0.0):
+        """A row of the log with the seconds of earlier stages, and of earlier runs of this one."""
+        return entry | dict(seconds=entry["seconds"] + max(before, self._seconds), held_out=float(entry["held_out"]))
+
+    def keep(self, problem, result, best, best_cells, cells):
+        """Keep where the rounds stand."""
+        if self.checkpoint is None:
+            return
+        guide, device = problem.guide, problem.data.values.device
+        self._last = dict(guide=copy_state(guide), optimiser=copy.deepcopy(problem.optimiser.state_dict()), numbers=random_numbers(device),
+                          generator=json.dumps(problem.generator.bit_generator.state), log=list(result.log), state=_state_entry(result.state),
+                          best=best, best_cells=best_cells, cells=cells, trouble="")
+        self.checkpoint.keep(self.name, self._last)
+
+    def take_up(self, problem):
+        """Go on where the rounds stood: (Refinement, best, best_cells, cells), or None where they have not begun."""
+        entry = self.entry
+        if entry is None:
+            return None
+        problem.guide.load_state_dict(entry["guide"])
+        problem.optimiser.load_state_dict(entry["optimiser"])
+        problem.generator.bit_generator.state = json.loads(entry["generator"])
+        restore_random_numbers(entry["numbers"], problem.data.values.device)
+        self._seconds = entry["log"][-1]["seconds"]
+        return Refinement(entry["log"], _state_of(problem, entry["state"])), entry["best"], entry["best_cells"], entry["cells"]
+
+    def finish(self, guide, result):
+        """Keep the result of rounds that are over."""
+        if self.checkpoint is not None and self._last is not None:
+            device = next(guide.parameters()).device
+            self.checkpoint.keep(self.name, self._last | dict(guide=copy_state(guide), numbers=random_numbers(device), trouble=result.trouble, best={},
+                                                              optimiser={}), finished=True)
+
+    def result(self, problem):
+        """The Refinement of rounds that were over, with the guide as they left it."""
+        problem.guide.load_state_dict(self.entry["guide"])
+        restore_random_numbers(self.entry["numbers"], problem.data.values.device)
+        return Refinement(self.entry["log"], _state_of(problem, self.entry["state"]), self.entry["trouble"])
+
+    def interrupted(self):
+        """Note an interrupt; see `interrupted`."""
+        interrupted(self.settings)
+
+# %% ../../nbs/model/42_em.ipynb #chk00004
 def run_rounds(guide, data, hidden, settings, stand_ins=True):
     """Refine in place from the guide's present state, and keep the best state."""
-    result, best, best_cells, cells = Refinement([], None), copy_state(guide), None, None
-    problem = set_up(guide, data, hidden, settings)
     label = "refining" if stand_ins else "refining with all latents"
+    problem, stage = set_up(guide, data, hidden, settings), Stage(label, settings)
+    if stage.finished:
+        return stage.result(problem)
+    result, best, best_cells, cells = stage.take_up(problem) or (Refinement([], None), copy_state(guide), None, None)
+    after = (len(result.log) - 1, result.state) if result.log else None
     try:
-        for result.state, entry, cells in tqdm(em_rounds(problem, stand_ins), desc=label, total=problem.n_rounds + 1, unit="round",
-                                               disable=not settings.progress):
-            result.log.append(entry)
+        rounds = em_rounds(problem, stand_ins, after)
+        for state, entry, cells in tqdm(rounds, desc=label, initial=len(result.log), total=problem.n_rounds + 1, unit="round", disable=not settings.progress):
+            result.state = state
+            result.log.append(stage.timed(entry))
             if best_cells is None or cells.mean() < best_cells.mean():
                 best, best_cells = copy_state(guide), cells
+            stage.keep(problem, result, best, best_cells, cells)
     except KeyboardInterrupt:
+        stage.interrupted()
         result.trouble = f"refinement was interrupted after {len(result.log)} of {problem.n_rounds + 1} rounds"
     except (FloatingPointError, SurveyError) as error:
         result.trouble = f"refinement broke down in round {len(result.log)} ({error})"
     if result.trouble or clearly_worse(cells, best_cells):
         guide.load_state_dict(best)
+    stage.finish(guide, result)
     return result
 
 # %% ../../nbs/model/42_em.ipynb #9581d6fe
@@ -530,6 +626,7 @@ def _prefer_all(guide, data, hidden, settings, start, fewer):
             return everything
         fewer.trouble = everything.trouble
     except KeyboardInterrupt:
+        interrupted(settings)
         fewer.trouble = "refinement was interrupted while it compared fewer latents with all"
     except (FloatingPointError, SurveyError) as error:
         fewer.trouble = f"refinement broke down while it compared fewer latents with all ({error})"
@@ -540,12 +637,12 @@ def _prefer_all(guide, data, hidden, settings, start, fewer):
 _OWN_ROUNDS = 0.5  # of the rounds before
 
 
-def own_rounds(problem, state):
+def own_rounds(problem, state, done=0):
     """Rounds with own fields after the shared latents have settled; yields the state, a row of the log and the scores of the hidden cells after each; ends when
-    no element has an own field."""
+    no element has an own field. `done` is the number of rounds behind the state."""
     started, last = time.perf_counter(), problem.n_rounds
     n_rounds = math.ceil(_OWN_ROUNDS * last)
-    for number in range(last - n_rounds, last):
+    for number in range(last - n_rounds + done, last):
         state = draw_latents(problem, linearised(problem, learn_own(problem, state)))
         if state.alone is None:
             return
@@ -562,16 +659,19 @@ def add_own_fields(guide, data, hidden, settings, result):
     training, kept = data.without(hidden), copy_state(guide)
     samples = cells_and_samples(training, np.random.default_rng(settings.seed))[1]
     problem = set_up(guide, data, hidden, settings)
-    log, last, after, trouble = list(result.log), None, None, ""
+    grown, after, trouble, stage = Refinement(list(result.log), replace(result.state, replaced=False)), None, "", Stage("own fields", settings)
     try:
         before, cells_before = masked_errors(guide, training, samples), score(problem, result.state)
-        rounds = own_rounds(problem, replace(result.state, replaced=False))
+        grown, _, _, after = stage.take_up(problem) or (grown, None, None, None)
+        rounds = own_rounds(problem, grown.state, len(grown.log) - len(result.log))
         for state, entry, cells in tqdm(rounds, desc="own fields", unit="round", disable=not settings.progress):
-            last, after = state, cells
-            log.append(entry | dict(seconds=entry["seconds"] + result.log[-1]["seconds"]))
+            grown.state, after = state, cells
+            grown.log.append(stage.timed(entry, result.log[-1]["seconds"]))
+            stage.keep(problem, grown, {}, None, cells)
         if len(guide.generative.own.on) and not clearly_worse(after, cells_before) and masked_errors(guide, training, samples).mean() < before.mean():
-            return Refinement(log, last)
+            return grown
     except KeyboardInterrupt:
+        stage.interrupted()
         trouble = "refinement was interrupted while own fields were added"
     except (FloatingPointError, SurveyError) as error:
         trouble = f"refinement broke down while own fields were added ({error})"

@@ -8,6 +8,9 @@ __all__ = ['ERROR_SHARE', 'SURVEY_SPREAD', 'ELEMENT_SPREAD', 'TOGETHER_PRIOR', '
            'learn_measurement', 'stated_deviations']
 
 # %% ../../nbs/model/43_measurement_error.ipynb #a78760ae
+import math
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import torch
@@ -300,9 +303,15 @@ def stated_deviations(model, names):
     if model.spatial_prior != "gp":
         raise SurveyError(f"measurement_sd is given with spatial_prior={model.spatial_prior!r}, which does not tell error from micro-scale geology; "
                           "use spatial_prior='gp', or leave measurement_sd out.")
+    if not isinstance(model.measurement_sd, (Mapping, pd.Series)):
+        raise SurveyError(f"measurement_sd={model.measurement_sd!r}; expected a standard deviation for each variable, such as {{{str(names[0])!r}: 0.05}}.")
+    for name, value in dict(model.measurement_sd).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or math.isinf(value):
+            raise SurveyError(f"measurement_sd of {name!r} is {value!r}; expected a positive number, the standard deviation on the model's scale (for "
+                              "transform='log' a relative error, such as 0.05).")
     unknown = [name for name in dict(model.measurement_sd) if name not in names]
     if unknown:
-        raise SurveyError(f"measurement_sd names {', '.join(map(repr, unknown[:8]))}; expected names among {', '.join(names[:8])}.")
+        raise SurveyError(f"measurement_sd names {', '.join(map(repr, unknown[:8]))}; expected names among {', '.join(map(str, names[:8]))}.")
     stated = pd.Series(model.measurement_sd, dtype=float).reindex(names)
     if (stated <= 0).any():
         raise SurveyError(f"measurement_sd of {stated.index[stated <= 0][0]!r} is {stated[stated <= 0].iloc[0]:g}; expected a positive standard deviation "

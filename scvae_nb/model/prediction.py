@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .elsewhere import check_same_crs, posterior_at
+from .map_units import places_in_map_units_of
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .training import isolated
 from ..survey.columns import find_coordinates, looks_geographic, parse_concentrations, refuse_duplicated
 from ..survey.errors import SurveyError, name_columns, name_rows
-from ..survey.places import coordinate_array, degree_sized
+from ..survey.places import coordinate_array, degree_sized, distance_unit
 from ..survey.table import Survey
 
 # %% ../../nbs/model/53_prediction.ipynb #b4c89dde
@@ -39,7 +40,7 @@ def _columns_of_places(model, frame):
     return names
 
 
-def read_places(model, places):
+def read_places(model, places, distance_factor=None):
     """Coordinates and labels of the places asked about.
 
     Parameters
@@ -48,6 +49,8 @@ def read_places(model, places):
         Fitted.
     places : array_like, DataFrame, GeoDataFrame or Survey
         Shape (m, 2), map units of the fitted survey, easting first; or a table with two such columns; or points.
+    distance_factor : float, optional
+        What the coordinates are multiplied by, as in `SCVAE.denoise`.
 
     Returns
     -------
@@ -62,8 +65,9 @@ def read_places(model, places):
     """
     if isinstance(places, Survey):
         check_same_crs(model, places.crs, "the survey of places")
-        return places.coordinates, places.index
+        return places_in_map_units_of(model.survey_, places.coordinates, distance_factor, places.distance_unit, places.crs is not None), places.index
     names, index = ("easting", "northing"), getattr(places, "index", None) if isinstance(places, pd.DataFrame) else None
+    stated = getattr(places, "crs", None) is not None
     if hasattr(places, "geometry"):
         check_same_crs(model, places.crs, "the GeoDataFrame of places")
         places = _points(places)
@@ -78,7 +82,8 @@ def read_places(model, places):
     if looks_geographic(*map(str, names)) and degree_sized(array):
         raise SurveyError(f"columns {names[0]!r}, {names[1]!r} are longitudes and latitudes; expected coordinates in the map units of the fitted survey. "
                           "Make points of them and project them: geopandas.points_from_xy, then .to_crs.")
-    return array, index
+    unit = distance_unit(None, names)
+    return places_in_map_units_of(model.survey_, array, distance_factor, unit, stated), index
 
 # %% ../../nbs/model/53_prediction.ipynb #f8b21319
 def read_known(model, values, n_places, index):
@@ -123,9 +128,9 @@ def _table_of_known(model, values, n_places):
     return values
 
 # %% ../../nbs/model/53_prediction.ipynb #8a8ace04
-def places_as_survey(model, places, values=None, name="places"):
+def places_as_survey(model, places, values=None, name="places", distance_factor=None):
     """The places asked about, with what is known there, as a `Survey` that has not been checked."""
-    coordinates, index = read_places(model, places)
+    coordinates, index = read_places(model, places, distance_factor)
     if index is None and isinstance(values, pd.DataFrame) and len(values) == len(coordinates):
         index = values.index
     numbers, below, above = read_known(model, values, len(coordinates), index)
@@ -193,7 +198,7 @@ def check_predicts(model):
 class Predicting:
     """What a fitted SCVAE says of places that are no samples of its survey."""
 
-    def predict(self, coordinates, values=None, statistic="median"):
+    def predict(self, coordinates, values=None, statistic="median", distance_factor=None):
         """Posterior at places where nobody sampled, or where some elements are known.
 
         Parameters
@@ -206,6 +211,8 @@ class Predicting:
             them. At exactly the place of a fitted sample they replace what that sample said.
         statistic : {"median", "mean"}
             What `signal`, `denoised` and `observed` hold.
+        distance_factor : float, optional
+            What the coordinates are multiplied by to be in the map units of the fitted survey; see `SCVAE.denoise`.
 
         Returns
         -------
@@ -219,11 +226,11 @@ class Predicting:
         check_predicts(self)
         if statistic not in STATISTICS:
             raise SurveyError(f"statistic={statistic!r} is not known; expected one of {', '.join(map(repr, STATISTICS))}.")
-        places = places_as_survey(self, coordinates, values)
-        with isolated(self.random_state, next(self.guide_.parameters()).device):
+        places = places_as_survey(self, coordinates, values, distance_factor=distance_factor)
+        with isolated(self.seed_, next(self.guide_.parameters()).device):
             posterior, refined = posterior_at(self, places)
             batches = tqdm(posterior.batches(), desc="predicting", unit="batch", disable=not self.progress)
             parts = (summarise_batch(posterior, rows, self.transform_, self.scaler_) for rows in batches)
             summary = gather_summaries(parts, places.n_samples)
         described = self.summary() | dict(inference="refined" if refined else "amortised")
-        return Prediction(places, posterior, self.transform_, self.scaler_, summary, statistic, described, self.history_.copy(), self.random_state)
+        return Prediction(places, posterior, self.transform_, self.scaler_, summary, statistic, described, self.history_.copy(), self.seed_)

@@ -190,8 +190,8 @@ def _signal(posterior, rows, transform, scaler, statistic):
 
 def predict_cells(model, known, coordinates, statistic="median"):
     """Signal and its standard deviation at places, ndarray (m, 2 p) in the order of `layer_names`, original units, single precision."""
-    with isolated(model.random_state, next(model.guide_.parameters()).device):
-        posterior, _ = posterior_at(model, places_as_survey(model, coordinates), known)
+    with isolated(model.seed_, next(model.guide_.parameters()).device):
+        posterior, _ = posterior_at(model, places_as_survey(model, coordinates, distance_factor=1), known)
         def summarise(rows):
             return _signal(posterior, rows, model.transform_, model.scaler_, statistic)
         on_cpu = posterior.data.values.device.type == "cpu"
@@ -265,7 +265,7 @@ def plan_of(model, grid, area, statistic):
         digest.update(name.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
     for part in (model.survey_.values.to_numpy(), model.survey_.censored.to_numpy(), model.survey_.above_range.to_numpy(), model.survey_.coordinates):
         digest.update(np.ascontiguousarray(part).tobytes())
-    digest.update(json.dumps([model.transform_.to_dict(), model.scaler_.to_dict(), model.random_state], default=str).encode())
+    digest.update(json.dumps([model.transform_.to_dict(), model.scaler_.to_dict(), model.seed_], default=str).encode())
     cells = hashlib.sha256(grid.easting.tobytes() + grid.northing.tobytes()).hexdigest()
     return dict(model=digest.hexdigest(), cells=cells, shape=list(grid.shape), statistic=statistic, tile=TILE, elements=list(map(str, model.elements_)),
                 mask=None if area is None else hashlib.sha256(area.wkb).hexdigest())
@@ -426,7 +426,7 @@ class PredictingGrids:
         check_same_crs(self, grid.crs, "the raster given as like")
         area, names, attributes = mask_polygons(self, mask), layer_names(self.elements_), _layer_attributes(self, statistic)
         grid = Grid(grid.easting, grid.northing, grid.crs or self.survey_.crs)
-        with isolated(self.random_state, next(self.guide_.parameters()).device):
+        with isolated(self.seed_, next(self.guide_.parameters()).device):
             known = known_sites(self).in_single_precision()
         def made(window):
             return predict_tile(self, known, grid, window, area, statistic)

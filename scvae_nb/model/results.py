@@ -12,7 +12,7 @@ import torch
 
 from .exports import KINDS, Exports
 from .grids import draw_layers, draw_maps, draw_sites, joint_draws, variance_parts
-from .training import isolated
+from .training import drawn_seed, isolated_steps
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/50_results.ipynb #3154638c
@@ -155,22 +155,22 @@ class Estimates:
 
 # %% ../../nbs/model/50_results.ipynb #f71e3321
 def _check_n_draws(n_draws):
-    """Refuse to make no draws."""
-    if n_draws < 1:
-        raise SurveyError(f"n_draws={n_draws} draws were asked for; expected at least 1.")
+    """Refuse to make no draws, or a part of one."""
+    if not isinstance(n_draws, (int, np.integer)) or isinstance(n_draws, bool) or n_draws < 1:
+        raise SurveyError(f"n_draws={n_draws!r} draws were asked for; expected a whole number of at least 1.")
 
 # %% ../../nbs/model/50_results.ipynb #7f83d93e
 def _drawn_layer(result, draw, n_draws, layer, seed):
     """Yield draws of one layer in original units, as `draw` (`draw_maps` or `draw_sites` of the posterior) makes them."""
     position = LAYERS.index(_choose("layer", layer, LAYERS))
     _check_n_draws(n_draws)
-    with isolated(seed, result.posterior.data.values.device):
-        for layers in draw(result.posterior, n_draws, seed):
-            yield result.transform.inverse(result.scaler.inverse(layers[position]))
+    seed = drawn_seed(seed)
+    for layers in isolated_steps(draw(result.posterior, n_draws, seed), seed, result.posterior.data.values.device):
+        yield result.transform.inverse(result.scaler.inverse(layers[position]))
 
 # %% ../../nbs/model/50_results.ipynb #1834f2b7
 class Draws:
-    """The methods of `DenoisedSurvey` that draw from the posterior. Those that yield use torch's random numbers until the last draw is taken."""
+    """The methods of `DenoisedSurvey` that draw from the posterior."""
 
     def sample(self, n_draws=100, layer="denoised", random_state=0):
         """Maps drawn jointly from the posterior: each draw is one possible truth for the whole survey.
@@ -243,13 +243,14 @@ class Draws:
             Signal, denoised and observed values, original units.
         """
         _check_n_draws(n_draws)
-        posterior = self.posterior
+        posterior, random_state = self.posterior, drawn_seed(random_state)
         def original(parts):
             return self.transform.inverse(self.scaler.inverse(torch.cat(parts).double().cpu().numpy()))
-        with isolated(random_state, posterior.data.values.device):
+        def drawn():
             for weights, spatial, signal in joint_draws(posterior, n_draws, random_state):
                 batches = zip(*(draw_layers(posterior, rows, weights, signal[rows])[:len(LAYERS)] for rows in posterior.batches()), strict=True)
                 yield weights, spatial, dict(zip(LAYERS, map(original, batches), strict=True))
+        yield from isolated_steps(drawn(), random_state, posterior.data.values.device)
 
 # %% ../../nbs/model/50_results.ipynb #29e8f3c1
 def _check_levels(levels, n_draws):

@@ -140,6 +140,9 @@ def _training_sentence(model) -> str:
     unit = "round" if model.inference_ == "refined" else "epoch"
     if model.converged_:
         return f"The fit converged after {_count(model.n_epochs_, unit)}."
+    if getattr(model, "interrupted_", False):
+        return (f"The fit was interrupted after {_count(model.n_epochs_, unit)} and is not complete: take every number here as provisional, "
+                "and fit again without interruption.")
     return (f"The fit did not converge within {_count(model.n_epochs_, unit)}: take every number here as provisional, "
             f"and fit again with more {unit}s (max_epochs).")
 
