@@ -271,7 +271,7 @@ def refuse_no_file(file: Path) -> None:
     if address:
         raise SurveyError(f"{str(file)!r} is an address in the net; expected a file on this machine. Download it first (curl -O, or a browser)")
     if file.is_dir():
-        from scvae_nb.survey.files import SUFFIXES
+        from scvae_nb.survey.formats import SUFFIXES
 
         tables = sorted(path.name for path in file.iterdir() if path.suffix.lower() in SUFFIXES)
         holds = f"it holds {', '.join(tables[:5])}{', ...' if len(tables) > 5 else ''}" if tables else "it holds no table"
