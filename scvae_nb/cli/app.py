@@ -37,7 +37,7 @@ def run_denoise(survey, output: Path, settings: dict, statistic: str, quiet: boo
             missing = write_run(model, result, scratch, described, seconds, quiet)
         if missing:
             typer.secho(f"Error: {missing}. The fit is kept in {output / 'model.scvae'}; when the cause is mended, the same command with --resume "
-                        "writes the rest without fitting again", err=True, fg=typer.colors.RED)
+                        "writes the rest; rounds of the fit that are done are not repeated", err=True, fg=typer.colors.RED)
             raise typer.Exit(1)
     typer.echo(f"Fitted and denoised in {seconds:.0f} s; report after {time.perf_counter() - started:.0f} s")
     typer.echo(list_results(output))
