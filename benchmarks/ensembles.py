@@ -1,19 +1,20 @@
 """How far can probabilities be trusted that two ensembles learnt from 27 deposits? Searches, folds and seeds, against deposits that stay hidden.
 
-    python benchmarks/ensembles.py                                  everything that is missing in the results, about 25 minutes on one core
+    python benchmarks/ensembles.py                                  everything that is missing in the results, about 15 minutes on one core
     python benchmarks/ensembles.py --design districts --seed 0 1    the first two districts only
     python benchmarks/ensembles.py --redo                           runs again what is there
 
-A simulated district of 90 km has 624 samples and 54 deposits, of which 27 are known. Pseudo-absences: 81 of the cells that are 4 km or more from every known deposit. Known
-deposits and pseudo-absences are split 70/15/15 at random: 19 + 57 rows to learn from, 4 + 12 for validation, 4 + 12 for test. Nothing is chosen on the last two
-parts, so they are judged together as well: 8 + 24 rows. Evidence: moving means of log Au and of log As + log Sb, isolation of robust log-ratio components,
-distance to faults and density of faults (both logistic), distance to granites.
+A simulated district of 90 km has 624 samples and 54 deposits, of which 27 are known. Pseudo-absences: 81 of the cells that are 4 km or more from every known
+deposit. Known deposits and pseudo-absences are split 70/15/15 at random: 19 + 57 rows to learn from, 4 + 12 for validation, 4 + 12 for test. Nothing is chosen
+on the last two parts, so they are judged together as well: 8 + 24 rows. Evidence: moving means of log Au and of log As + log Sb, isolation of robust log-ratio
+components, distance to faults and density of faults (both logistic), distance to granites.
 
---design districts: 20 seeds, each with a district, a history of discovery, pseudo-absences, a split and a search of its own. It says what to expect in a new district.
---design draws: district 0 with 20 draws of pseudo-absences, splits and searches, random folds only. It says how much one study owes to chance.
+--design districts: 20 seeds, each with a district, a history of discovery, pseudo-absences, a split and a search of its own. It says what to expect in a new
+district.
+--design draws: district 0 with 10 draws of pseudo-absences, splits and searches, random folds only. It says how much one study owes to chance.
 
-Models: lightgbm_adaboost and svm_naive_bayes, each by three searches and with two kinds of five folds (random: stratified; blocks: squares of 15 km), and beside them a
-logistic regression and log Au alone. A row has scores `auc_*`, `f1_*`, `brier_*`, `ece_*` (calibration error, 10 bins of equal width) on
+Models: lightgbm_adaboost and svm_naive_bayes, each by three searches and with two kinds of five folds (random: stratified; blocks: squares of 15 km), and beside
+them a logistic regression and log Au alone. A row has scores `auc_*`, `f1_*`, `brier_*`, `ece_*` (calibration error, 10 bins of equal width) on
 
     fold       the rows that were learnt from, each by a model that did not see its fold; the score of the chosen settings
     test       4 known deposits + 12 pseudo-absences (auc only)
@@ -55,7 +56,7 @@ from scvae_nb.prospectivity.training_places import block_folds, draw_pseudo_abse
 
 RESULTS = Path(__file__).resolve().parent / "results" / "ensembles.csv"
 KEY = ["design", "seed", "model", "search", "folds"]
-N_SEEDS, REACH, BLOCK = 20, 4_000.0, 15_000.0  # metres
+N_SEEDS, REACH, BLOCK = {"districts": 20, "draws": 10}, 4_000.0, 15_000.0  # metres
 
 
 # The district and its evidence
@@ -127,7 +128,8 @@ def judge(predict, rows, parts, place, seed, learnt):
     reported = np.concatenate([np.flatnonzero(rows.label == 1), np.random.default_rng([seed, 3]).choice(np.flatnonzero(rows.label == 0), 27, replace=False)])
     rest = np.setdiff1d(np.arange(len(told)), hidden)
     fixed = np.random.default_rng(4).choice(len(told), 60, replace=False)
-    return scores(rows.label[held], said[held], "held") | hidden_scores(told, hidden, background, learnt, seed) | scores(rows.label[reported], said[reported], "report") | {
+    found = scores(rows.label[held], said[held], "held") | hidden_scores(told, hidden, background, learnt, seed)
+    return found | scores(rows.label[reported], said[reported], "report") | {
         "auc_test": roc_auc(said[test][rows.label[test] == 1], said[test][rows.label[test] == 0]), "auc_map": roc_auc(told[hidden], told[rest]),
         "auc_elsewhere": roc_auc(away[other.deposit], away[other_background]), "cells": " ".join(f"{value:.2f}" for value in told[fixed])}
 
@@ -143,7 +145,8 @@ def rivals(learning, rows, parts, folds, place, seed):
     model.fit(values, label)
     yield "logistic", scores(label, told, "fold") | judge(lambda table: model.predict_proba(table.to_numpy())[:, 1], rows, parts, place, seed, 0.25)
     gold = judge(lambda table: table["gold"].to_numpy() / 20, rows, parts, place, seed, 0.25)  # a rank between 0 and 1, no probability
-    yield "gold_alone", {name: value for name, value in gold.items() if name.startswith("auc")} | {"auc_fold": roc_auc(values[label == 1, 0], values[label == 0, 0])}
+    ranked = {name: value for name, value in gold.items() if name.startswith("auc")}
+    yield "gold_alone", ranked | {"auc_fold": roc_auc(values[label == 1, 0], values[label == 0, 0])}
 
 
 def run(design, seed, done):
@@ -166,27 +169,29 @@ def run(design, seed, done):
                 found = search_ensemble(learning, model, search, folds, random_state=seed, memory=memory)
                 seconds = time.perf_counter() - start
                 chosen = " ".join(f"{value:.4g}" for value in found.best.values())
-                yield key | dict(model=model, search=search, chosen=chosen, seconds=round(seconds, 2), accuracy_fold=found.score) | scores(
-                    learning.label, found.out_of_fold, "fold") | judge(lambda table, found=found: found.probability(table).to_numpy(), rows, parts, place, seed, found.prevalence)
+                judged = judge(lambda table, found=found: found.probability(table).to_numpy(), rows, parts, place, seed, found.prevalence)
+                about = dict(model=model, search=search, chosen=chosen, seconds=round(seconds, 2), accuracy_fold=found.score)
+                yield key | about | scores(learning.label, found.out_of_fold, "fold") | judged
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--design", nargs="+", choices=("districts", "draws"), default=["districts", "draws"])
-    parser.add_argument("--seed", nargs="+", type=int, default=list(range(N_SEEDS)))
+    parser.add_argument("--seed", nargs="+", type=int, help="by default 0 to 19 for districts, 0 to 9 for draws")
     parser.add_argument("--redo", action="store_true", help="run again what is there")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message="deposits that share a cell")
     sklearn.set_config(skip_parameter_validation=True, assume_finite=True)  # a quarter faster; the rows are checked by search_ensemble
     for design in options.design:
-        for seed in options.seed:
+        for seed in options.seed or range(N_SEEDS[design]):
             results = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=KEY)
             again = options.redo & (results["design"] == design) & (results["seed"] == seed)
             results = results[~again]
             for row in run(design, seed, set(results[KEY].itertuples(index=False, name=None))):
                 results = pd.concat([results, pd.DataFrame([row])], ignore_index=True) if len(results) else pd.DataFrame([row])
                 results[KEY + [name for name in results if name not in KEY]].round(4).to_csv(RESULTS, index=False)
-            print(design, seed, results.loc[(results["design"] == design) & (results["seed"] == seed), ["auc_fold", "auc_hidden", "ece_hidden"]].mean().round(3).to_dict(), flush=True)
+            same = (results["design"] == design) & (results["seed"] == seed)
+            print(design, seed, results.loc[same, ["auc_fold", "auc_hidden", "ece_hidden"]].mean().round(3).to_dict(), flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _members(ensemble, random_state):
         return [("lightgbm", _import_lightgbm()(random_state=random_state, n_jobs=1, verbosity=-1, deterministic=True)),
                 ("adaboost", AdaBoostClassifier(random_state=random_state))]
     if ensemble == "svm_naive_bayes":
-        return [("svm", CalibratedClassifierCV(SVC(), method="sigmoid", ensemble=False, cv=5)), ("bayes", GaussianNB())]
+        return [("svm", CalibratedClassifierCV(SVC(random_state=random_state), method="sigmoid", ensemble=False, cv=5)), ("bayes", GaussianNB())]
     raise SurveyError(f"ensemble={ensemble!r} is not known; expected one of {name_columns(ENSEMBLES)}.")
 
 # %% ../../nbs/prospectivity/42_ensembles.ipynb #f29f3ec5
@@ -190,7 +190,8 @@ def _by_chance(pipeline, space, rows, folds, objective, n_trials, random_state):
     space = {name: loguniform(values.low, values.high) if isinstance(values, Between) else values for name, values in space.items()}
     listed = np.prod([len(values) if isinstance(values, list) else np.inf for values in space.values()])
     count = int(min(n_trials, listed))
-    found = RandomizedSearchCV(pipeline, space, n_iter=count, scoring=objective, cv=folds, refit=False, random_state=random_state, error_score="raise").fit(*rows)
+    search = RandomizedSearchCV(pipeline, space, n_iter=count, scoring=objective, cv=folds, refit=False, random_state=random_state, error_score="raise")
+    found = search.fit(*rows)
     return _trials(found.cv_results_)
 
 
@@ -230,12 +231,14 @@ def _checked_rows(rows):
     values, label = rows.features.to_numpy(dtype=float), np.asarray(rows.label)
     gaps = ~np.isfinite(values).all(axis=1)
     if gaps.any():
-        raise SurveyError(f"the evidence is missing or infinite in {name_rows(rows.features.index, gaps)}; expected every layer in every row. Use cells that hold all layers.")
+        raise SurveyError(f"the evidence is missing or infinite in {name_rows(rows.features.index, gaps)}; expected every layer in every row. Use cells "
+                          f"that hold all layers.")
     if set(np.unique(label)) != {0, 1}:
         raise SurveyError(f"the labels of the {len(label)} rows are {np.unique(label).tolist()}; expected both 1 for deposits and 0 for pseudo-absences.")
     constant = np.ptp(values, axis=0) == 0
     if constant.any():
-        raise SurveyError(f"layers with one value in all {len(values)} training rows: {name_columns(rows.features.columns[constant])}; they teach nothing and cannot be "
+        raise SurveyError(f"layers with one value in all {len(values)} training rows: {name_columns(rows.features.columns[constant])}; they teach nothing "
+                          f"and cannot be "
                           "standardised. Leave them out.")
     return values, label
 
@@ -246,7 +249,8 @@ def _check_neighbours(label, folds, n_neighbours, oversample):
     needed = max(n_neighbours + 1 if oversample else 0, 5)
     if least < needed:
         remedy = f"n_neighbours={least - 1} would fit" if oversample and least > 5 else "take fewer folds or more deposits"
-        raise SurveyError(f"the rarer class has {least} rows in the training part of a fold; {n_neighbours} neighbours of SMOTE and five folds of the logistic function "
+        raise SurveyError(f"the rarer class has {least} rows in the training part of a fold; {n_neighbours} neighbours of SMOTE and five folds of the "
+                          f"logistic function "
                           f"need at least {needed}. Nothing is reduced unasked: {remedy}.")
 
 # %% ../../nbs/prospectivity/42_ensembles.ipynb #b73975cd
@@ -330,7 +334,8 @@ def search_ensemble(rows, ensemble, search, folds, objective="accuracy", n_trial
     _check_neighbours(label, check_folds(folds, label, "Use stratified_folds or block_folds."), n_neighbours, oversample)
     settings = dict(n_neighbours=n_neighbours, oversample=oversample, random_state=random_state)
     remembering = soft_voting(ensemble, memory=FitMemory() if memory is None else memory, **settings)
-    trials = SEARCHES[search](remembering, {_remembered(name): tried for name, tried in space.items()}, (values, label), folds, objective, n_trials, random_state)
+    named = {_remembered(name): tried for name, tried in space.items()}
+    trials = SEARCHES[search](remembering, named, (values, label), folds, objective, n_trials, random_state)
     best = trials.loc[trials["score"].idxmax(), list(space)].to_dict()
     best = {name: int(value) if name.endswith("n_estimators") else value for name, value in best.items()}
     model = soft_voting(ensemble, **settings).set_params(**best)

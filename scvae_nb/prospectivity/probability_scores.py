@@ -41,10 +41,12 @@ def check_probabilities(label, probability):
         raise SurveyError(f"the labels hold {np.unique(label[~np.isin(label, (0, 1))])[:5].tolist()}; expected 1 for a deposit and 0 for none.")
     wrong = ~((probability >= 0) & (probability <= 1))
     if wrong.any():
-        raise SurveyError(f"{wrong.sum():,} of {len(wrong):,} probabilities are missing or not between 0 and 1, the first {probability[wrong][0]:g}; expected what "
+        raise SurveyError(f"{wrong.sum():,} of {len(wrong):,} probabilities are missing or not between 0 and 1, the first {probability[wrong][0]:g}; "
+                          f"expected what "
                           "predict_proba gives. Scores without a scale belong into target_scores.")
     if len(np.unique(label)) < 2:
-        raise SurveyError(f"all {len(label)} labels are {label[:1].tolist()}; expected places with a deposit and places without. Check the rows that were chosen to "
+        raise SurveyError(f"all {len(label)} labels are {label[:1].tolist()}; expected places with a deposit and places without. Check the rows that were "
+                          f"chosen to "
                           "judge by.")
     return label.astype(int), probability
 
@@ -200,9 +202,9 @@ def probability_scores(label, probability, threshold=0.5, n_bins=10, strategy="w
     Returns
     -------
     pandas.DataFrame
-        Rows F1, ROC-AUC, average precision, Brier score, calibration error; columns `value`, `lower`, `upper`, and `if_calibrated`, the mean score that the same
-        probabilities would have if they were right (NaN but for Brier score and calibration error). Attributes: `calibrated_up_to`, the quantile `level` of
-        the calibration error of a perfect forecast; `n_deposits`, `n_places`.
+        Rows F1, ROC-AUC, average precision, Brier score, calibration error; columns `value`, `lower`, `upper`, and `if_calibrated`, the mean score that the
+        same probabilities would have if they were right (NaN but for Brier score and calibration error). Attributes: `calibrated_up_to`, the quantile `level`
+        of the calibration error of a perfect forecast; `n_deposits`, `n_places`.
 
     Raises
     ------

@@ -50,11 +50,13 @@ def _check_complete(cells, index, layers, features):
     empty = ~np.isin(cells, features.index)
     if empty.any():
         lacking = [name for name in layers.data_vars if np.isnan(layers[name].transpose("y", "x").values.ravel()[cells[empty]]).any()]
-        raise SurveyError(f"deposits in cells without data: {name_rows(index, empty)}; missing there: {name_columns(lacking)}. Expected every layer at every deposit. "
+        raise SurveyError(f"deposits in cells without data: {name_rows(index, empty)}; missing there: {name_columns(lacking)}. Expected every layer at "
+                          f"every deposit. "
                           "Leave the deposits out and say so, or the layer with the hole.")
     constant = [name for name in features if features[name].min() == features[name].max()]
     if constant:
-        raise SurveyError(f"layers with one value in all {len(features):,} cells that hold every layer: {name_columns(constant)}; a constant layer cannot tell one "
+        raise SurveyError(f"layers with one value in all {len(features):,} cells that hold every layer: {name_columns(constant)}; a constant layer cannot "
+                          f"tell one "
                           "place from another. Leave it out.")
 
 # %% ../../nbs/prospectivity/40_training_places.ipynb #040bbcac
@@ -123,13 +125,15 @@ def _draw_by_class(classes, free, n, generator):
 def _pseudo_absences(cells, n, least_distance, match, strata, random_state):
     "Numbers of rows of `cells`, and the rule in words; arguments as for `draw_pseudo_absences`."
     if not least_distance >= cells.diagonal:
-        raise SurveyError(f"least_distance={least_distance:g} map units is less than the diagonal of a cell, {cells.diagonal:g}; the cell of a deposit could be drawn "
+        raise SurveyError(f"least_distance={least_distance:g} map units is less than the diagonal of a cell, {cells.diagonal:g}; the cell of a deposit "
+                          f"could be drawn "
                           "as one without. Take at least the diagonal; the reach of a halo is better.")
     if match is not None and strata is not None:
         raise SurveyError("both match and strata were given; expected one rule. Put the classes of the number to be matched into strata.")
     given = np.asarray(strata if match is None else match) if match is not None or strata is not None else None
     if given is not None and (given.shape != (len(cells.features),) or pd.isna(given).any()):
-        raise SurveyError(f"match or strata has shape {given.shape} and {int(pd.isna(given).sum())} gaps; expected a value for each of the {len(cells.features):,} cells.")
+        raise SurveyError(f"match or strata has shape {given.shape} and {int(pd.isna(given).sum())} gaps; expected a value for each of the "
+                          f"{len(cells.features):,} cells.")
     far = cKDTree(cells.places).query(cells.coordinates)[0] >= least_distance
     rule = f"{n:,} of {far.sum():,} cells, {least_distance:g} map units or more from each of {len(cells.places)} known deposits"
     if strata is None or far.sum() < n:  # the message of too few cells is the same for all rules
@@ -216,7 +220,8 @@ def check_folds(folds, label, remedy):
             counts = {kind: int((label[rows] == value).sum()) for kind, value in (("deposits", 1), ("pseudo-absences", 0))}
             lacking = [kind for kind, count in counts.items() if not count]
             if lacking:
-                raise SurveyError(f"fold {number} of {len(folds)} has no {' and no '.join(lacking)} among the {len(rows)} rows to {part}; expected both classes in every "
+                raise SurveyError(f"fold {number} of {len(folds)} has no {' and no '.join(lacking)} among the {len(rows)} rows to {part}; expected both "
+                                  f"classes in every "
                                   f"part. {remedy}")
     return folds
 
@@ -226,7 +231,8 @@ def _check_classes(label, n_splits):
     counts = {kind: int((np.asarray(label) == value).sum()) for kind, value in (("deposits", 1), ("pseudo-absences", 0))}
     scarce = min(counts, key=counts.get)
     if n_splits < 2 or counts[scarce] < n_splits:
-        raise SurveyError(f"{counts['deposits']} deposits and {counts['pseudo-absences']} pseudo-absences cannot be dealt into {n_splits} folds; expected at least 2 folds, "
+        raise SurveyError(f"{counts['deposits']} deposits and {counts['pseudo-absences']} pseudo-absences cannot be dealt into {n_splits} folds; expected "
+                          f"at least 2 folds, "
                           f"and at least as many {scarce} as folds.")
 
 
@@ -305,6 +311,8 @@ def block_folds(coordinates, label, spacing, n_splits=5, random_state=0):
     block, label = block_numbers(coordinates, spacing), np.asarray(label)
     count = block.max() + 1
     if count < n_splits:
-        raise SurveyError(f"blocks of {spacing:g} map units hold the rows in {count} pieces, fewer than the {n_splits} folds; expected more blocks. Take smaller blocks.")
+        raise SurveyError(f"blocks of {spacing:g} map units hold the rows in {count} pieces, fewer than the {n_splits} folds; expected more blocks. Take "
+                          f"smaller blocks.")
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state).split(np.zeros(len(label)), label, block)
-    return check_folds(list(folds), label, f"Deposits lie in {len(np.unique(block[label == 1]))} blocks of {spacing:g} map units: take smaller blocks or fewer folds.")
+    remedy = f"Deposits lie in {len(np.unique(block[label == 1]))} blocks of {spacing:g} map units: take smaller blocks or fewer folds."
+    return check_folds(list(folds), label, remedy)
