@@ -13,8 +13,8 @@ components, distance to faults and density of faults (both logistic), distance t
 district.
 --design draws: district 0 with 10 draws of pseudo-absences, splits and searches, random folds only. It says how much one study owes to chance.
 
-Models: lightgbm_adaboost and svm_naive_bayes, each by three searches and with two kinds of five folds (random: stratified; blocks: squares of 15 km), and beside
-them a logistic regression and log Au alone. A row has scores `auc_*`, `f1_*`, `brier_*`, `ece_*` (calibration error, 10 bins of equal width) on
+Models: lightgbm_adaboost and svm_naive_bayes, each by three searches and with two kinds of five folds (random: stratified; blocks: squares of 15 km), and
+beside them a logistic regression and log Au alone. A row has scores `auc_*`, `f1_*`, `brier_*`, `ece_*` (calibration error, 10 bins of equal width) on
 
     fold       the rows that were learnt from, each by a model that did not see its fold; the score of the chosen settings
     test       4 known deposits + 12 pseudo-absences (auc only)

@@ -9,6 +9,7 @@ __all__ = ['ENSEMBLES', 'SEARCHES', 'soft_voting', 'FitMemory', 'RememberedMembe
 # %% ../../nbs/prospectivity/42_ensembles.ipynb #124ad7db
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -260,7 +261,7 @@ class EnsembleSearch:
     folds; `out_of_fold` (n,), the probability of every training row by a model that did not learn from its fold; `trials`, a DataFrame of all settings tried;
     `layers`, the names of the evidence; `prevalence`, the share of deposits that the probabilities refer to."""
 
-    model: object
+    model: Any
     best: dict
     score: float
     out_of_fold: np.ndarray

@@ -229,7 +229,7 @@ def check_folds(folds, label, remedy):
 def _check_classes(label, n_splits):
     "Refuse labels of one class, and fewer rows of a class than folds."
     counts = {kind: int((np.asarray(label) == value).sum()) for kind, value in (("deposits", 1), ("pseudo-absences", 0))}
-    scarce = min(counts, key=counts.get)
+    scarce = min(counts, key=lambda kind: counts[kind])
     if n_splits < 2 or counts[scarce] < n_splits:
         raise SurveyError(f"{counts['deposits']} deposits and {counts['pseudo-absences']} pseudo-absences cannot be dealt into {n_splits} folds; expected "
                           f"at least 2 folds, "
