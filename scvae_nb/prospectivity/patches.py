@@ -146,11 +146,11 @@ def cut_patches(layers, size=12, stride=None, like=None):
         said = ", ".join(f"{name!r} in {count:,}" for name, count in missing.items() if count)
         raise SurveyError(f"each of the {len(whole):,} patches of {size} x {size} cells has a hole; no data: {said} of {complete.size:,} cells. Take a "
                           "smaller size, or leave out the layer with the largest hole.")
+    mean, scale = _standard(names, values, complete, like)
     if not whole.all():
-        warn(f"{(~whole).sum():,} of {len(whole):,} patches of {size} x {size} cells have a hole in at least one layer and are left out.", SurveyWarning,
+        warn(f"left out: {(~whole).sum():,} of {len(whole):,} patches of {size} x {size} cells, which have a hole in at least one layer.", SurveyWarning,
              stacklevel=2)
     rows, columns = rows[whole], columns[whole]
-    mean, scale = _standard(names, values, complete, like)
     standard = ((values - mean[:, None, None]) / scale[:, None, None]).astype(np.float32)
     windows = sliding_window_view(standard, (size, size), axis=(1, 2))[:, rows, columns]
     units = tuple(layer.attrs.get("units", "") for layer in layers.data_vars.values())
