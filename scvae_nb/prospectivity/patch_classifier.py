@@ -139,7 +139,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
     def _check(self):
         for name in ("n_members", "hidden"):
             value = getattr(self, name)
-            require_setting(isinstance(value, Integral) and not isinstance(value, bool) and value >= 1, name, value, "a whole number, at least 1")
+            require_setting(isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1, name, value, "a whole number, at least 1")
         require_setting(isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1, "dropout", self.dropout, "a share from 0 to below 1")
         check_training_settings(self)
 
