@@ -222,14 +222,16 @@ class ConvolutionalAutoencoder(BaseEstimator):
         self._check_size(values)
         self.n_layers_ = values.shape[1]
         with isolated(self.random_state, device):
-            network = ConvolutionalNetwork(self.n_layers_, self.architecture, self.channels).to(device).to(memory_format=torch.channels_last)
+            network = ConvolutionalNetwork(self.n_layers_, self.architecture, self.channels).to(device)
+            nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)  # nearly twice as fast
             inputs = torch.as_tensor(values, device=device).contiguous(memory_format=torch.channels_last)
             def loss(rows):
                 batch = inputs[rows.to(device)]
                 return ((network(batch) - batch) ** 2).mean()
             optimiser = torch.optim.Adam(network.parameters(), self.learning_rate)
             self.loss_curve_ = train_network(network, loss, len(values), optimiser, self, f"autoencoder {self.architecture}")
-        self.network_ = network.to("cpu").to(memory_format=torch.contiguous_format).requires_grad_(False)
+        nn.utils.convert_conv2d_weight_memory_format(network.to("cpu"), torch.contiguous_format)
+        self.network_ = network.requires_grad_(False)
         return self
 
     def _check_size(self, values):
