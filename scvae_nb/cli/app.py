@@ -81,7 +81,7 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
 
 def main() -> None:
     """Entry point of `scvae-nb`; a terminated run cleans up like one that was interrupted."""
-    from scvae_nb.cli import predict, tune  # noqa: F401  (have commands of their own)
+    from scvae_nb.cli import predict, targets, tune  # noqa: F401  (have commands of their own)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()
