@@ -34,8 +34,6 @@ def read_deposits(path: Path, crs: Optional[str], to_crs: Optional[str], sheet: 
     from scvae_nb.survey.places import as_crs, coordinate_array, projected_target, source_crs
 
     table = read_table(path, sheet)
-    if not len(table):
-        raise SurveyError(f"{path.name} holds no deposits; expected a row for each. Leave out --occurrences to score by pathfinder elements.")
     if not hasattr(table, "geometry"):
         names = tuple(find_coordinates(table.columns))
         if crs is None and to_crs is None:
@@ -78,13 +76,14 @@ def check_questions(file, example, model, draws: int, share: float, threshold: f
         raise SurveyError(f"--threshold {threshold}: expected a probability above 0 and at most 1")
 
 
-def cells_to_score(survey, spacing: Optional[float], deposits, faults, target: str):
-    """The grid over the samples; raises SurveyError for deposits, faults or a target that do not go with it, before anything is fitted."""
+def cells_to_score(survey, spacing: Optional[float], deposits, faults, wanted: list[str]):
+    """The grid over the samples; raises SurveyError for deposits, faults or elements that do not go with it, before anything is fitted."""
     from scvae_nb.model.prediction_grid import grid_of_spacing
     from scvae_nb.prospectivity.evidence import distance_to
     from scvae_nb.prospectivity.target_chain import deposits_inside, find_element
 
-    find_element(survey.elements, target)
+    for element in wanted:
+        find_element(survey.elements, element)
     grid = grid_of_spacing(survey, spacing)
     if grid.shape[0] * grid.shape[1] > _MOST_CELLS:
         raise SurveyError(f"the grid has {grid.shape[0]:,} x {grid.shape[1]:,} cells, more than the {_MOST_CELLS:,} whose draws are made together; "
@@ -236,7 +235,7 @@ def targets(output: _Output, file: FileArgument = None, example: _Example = None
         check_values(survey, fitted.transform)
         typer.echo(describe_survey(survey, str(file or (f"example {example}" if example else model))))
         if grid is None or spacing is not None:
-            grid = cells_to_score(survey, spacing, places, lines, target)
+            grid = cells_to_score(survey, spacing, places, lines, [target, *(split_names(pathfinders) or [])])
         settings = {"target": target, "pathfinders": split_names(pathfinders), "draws": draws, "share": share, "threshold": threshold,
                     "least_cells": least_cells, "cell": abs(grid.transform[0]), "epochs": epochs, "seed": seed}
         run_targets(fitted, survey, grid, places, lines, output, settings, quiet)

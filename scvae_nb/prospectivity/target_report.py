@@ -139,10 +139,10 @@ def _judgement(held_out, comparison):
     "How the map did on held-out deposits, beside what needs no model."
     own, rest = comparison.iloc[0], comparison.iloc[1:]
     best = rest["auc"].idxmax()
-    words = "does better than" if own["auc_lower"] > rest.loc[best, "auc"] else "cannot be told from" if own["auc_upper"] > rest.loc[best, "auc"] else "does worse than"
+    words = "the map does better" if own["auc_lower"] > rest.loc[best, "auc"] else "the map does worse" if own["auc_upper"] < rest.loc[best, "auc"] else         "so few deposits cannot tell the two apart"
     return [f"Of {len(held_out.presence)} held-out deposits the map meets {own['within']:.0%} in its best part (90 % interval {own['within_lower']:.0%} to "
             f"{own['within_upper']:.0%}); area under the curve {own['auc']:.2f} ({own['auc_lower']:.2f} to {own['auc_upper']:.2f}).",
-            f"Of what needs no chain, {best} does best, with {rest.loc[best, 'auc']:.2f}; with so many deposits the map {words} it."]
+            f"Of what needs no chain, {best} does best, with {rest.loc[best, 'auc']:.2f}; {words}."]
 
 # %% ../../nbs/prospectivity/53_target_report.ipynb #8c896cad
 CAVEATS = (
