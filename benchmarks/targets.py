@@ -3,7 +3,7 @@
     python benchmarks/targets.py                     # ten districts, about one minute each on one core
     python benchmarks/targets.py --seeds 3           # districts 0, 1 and 2
 
-Each district (36 x 36 km, 300 samples, 24 deposits, of which 13 are known) is fitted once. The chain of `scvae-nb targets` is learnt from the known deposits, with
+Each district (36 x 36 km, 300 samples, 24 deposits, 13 of them known) is fitted once. The chain of `scvae-nb targets` is learnt from the known deposits, with
 and without the distance to faults, and scores 50 posterior draws. Judged by the hidden deposits are: the mean over draws, the probability of the best 5 %, the
 chain on the typical map alone, denoised gold alone, gold of the nearest sample, sampling density and coordinates; by the known ones, held out in blocks, the
 chain. `promised` is the mean probability of being in the best 5 % in the 5 % of cells where it is highest, `kept` the share of them that are truly among the

@@ -179,9 +179,9 @@ _targets_panel = "The targets"
 _Output = Annotated[Path, make_option("Directory for the results; new or empty.", "--output", "-o")]
 _Example = Annotated[Optional[str], make_option("Take an example instead of a FILE: district, simulated, with its deposits and faults.")]
 _Model = Annotated[Optional[Path], make_option("Fitted model of an earlier run, instead of a FILE; holds the survey.", "--model")]
-_Occurrences = Annotated[Optional[Path], make_option("Known deposits: a table with two coordinates, in the system of FILE, or points. Choose beforehand those of the "
-                                                     "kind you seek. Without them the score is the mean membership of pathfinder elements.", "--occurrences",
-                                                     panel=_targets_panel)]
+_Occurrences = Annotated[Optional[Path], make_option("Known deposits: a table with two coordinates, in the system of FILE, or points. Choose beforehand "
+                                                     "those of the kind you seek. Without them the score is the mean membership of pathfinder elements.",
+                                                     "--occurrences", panel=_targets_panel)]
 _Faults = Annotated[Optional[Path], make_option("Lines, such as faults; the distance to them becomes evidence.", "--faults", panel=_targets_panel)]
 _Target = Annotated[str, make_option("Element that is sought, by column or symbol.", "--target", panel=_targets_panel, show_default=True)]
 _Pathfinders = Annotated[Optional[list[str]], make_option("Elements whose memberships are averaged where no deposits are known, such as Au,As,Sb.",

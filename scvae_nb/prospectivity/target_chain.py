@@ -104,8 +104,9 @@ def find_element(elements, wanted):
         return wanted
     found = [name for name in names if re.split(r"[\s_(,]", name)[0].lower() == wanted.lower()]
     if len(found) != 1:
-        many = f"{name_columns(found)} all stand for {wanted!r}; name one of them" if found else f"there is no element {wanted!r}; the survey has {name_columns(names)}"
-        raise SurveyError(f"{many}.")
+        if found:
+            raise SurveyError(f"{name_columns(found)} all stand for {wanted!r}; name one of them.")
+        raise SurveyError(f"there is no element {wanted!r}; the survey has {name_columns(names)}.")
     return found[0]
 
 # %% ../../nbs/prospectivity/51_target_chain.ipynb #948809a0
@@ -188,8 +189,8 @@ def _deposit_cells(table, like, deposits):
     coordinates, index, cells = deposits_inside(like, deposits)
     empty = ~np.isin(cells, table.index)
     if empty.any():
-        raise SurveyError(f"deposits in cells without evidence: {name_rows(index, empty)}; expected data in each. Leave them out and say so, or fill the hole of the "
-                          "layer that is missing there.")
+        raise SurveyError(f"deposits in cells without evidence: {name_rows(index, empty)}; expected data in each. Leave them out and say so, or fill the hole "
+                          "of the layer that is missing there.")
     if len(np.unique(cells)) < 3:
         raise SurveyError(f"the {len(cells)} deposits lie in {len(np.unique(cells))} cells; a classifier needs at least three, and about twenty to be worth "
                           "reading. Without them use MembershipChain.")

@@ -90,7 +90,8 @@ def target_style(lowest=0.5, colours=_COLOURS):
     pairs = list(zip(limits[:-1], limits[1:], strict=True))
     ranges = "".join(f'<range lower="{low:.6f}" upper="{high:.6f}" symbol="{number}" render="true" label="{low:.2f} to {high:.2f}"/>'
                      for number, (low, high) in enumerate(pairs))
-    symbols = "".join(f'<symbol type="fill" name="{number}" alpha="0.75" clip_to_extent="1" force_rhr="0"><layer class="SimpleFill" enabled="1" locked="0" pass="0">'
+    symbols = "".join(f'<symbol type="fill" name="{number}" alpha="0.75" clip_to_extent="1" force_rhr="0">'
+                      '<layer class="SimpleFill" enabled="1" locked="0" pass="0">'
                       f'<Option type="Map"><Option type="QString" name="color" value="{colour},255"/>'
                       '<Option type="QString" name="outline_color" value="35,35,35,255"/><Option type="QString" name="outline_width" value="0.3"/>'
                       '<Option type="QString" name="outline_style" value="solid"/><Option type="QString" name="style" value="solid"/></Option></layer></symbol>'
@@ -116,8 +117,8 @@ def _put_style(path, layer, column, style):
         with connection:
             connection.execute(_STYLES)
             connection.execute("INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', 'layer_styles')")
-            connection.execute("INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, "
-                               "description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, 'probability of being in the best part of the area', '')",
+            connection.execute("INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, "
+                               "useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, 'probability of being in the best part of the area', '')",
                                (layer, column, layer, style))
     finally:
         connection.close()
@@ -170,7 +171,8 @@ def check_target_files(directory, force=False):
         raise SurveyError(f"cannot write targets to {str(directory)!r}: there is no such folder; create it first.")
     there = [name for name in TARGET_FILES if (directory / name).exists()]
     if there and not force:
-        raise SurveyError(f"cannot write targets to {str(directory)!r}: {', '.join(there)} exists; choose another folder, or pass force=True to replace the files.")
+        raise SurveyError(f"cannot write targets to {str(directory)!r}: {', '.join(there)} exists; choose another folder, or pass force=True to "
+                          "replace the files.")
     return directory
 
 

@@ -125,10 +125,11 @@ def summary_sentences(maps, table, held_out=None, comparison=None):
                      f"{table.index[0]}, is at easting {first['easting']:,.0f}, northing {first['northing']:,.0f}, with a score of {first['peak']:.2f} ± "
                      f"{first['peak_spread']:.2f}" + (f"; {first['stands_out']} stand out there." if first.get("stands_out") else "."))
         inside = float((table["in_best"] * table["cells"]).sum() / (share * cells))
-        lines.append(f"The targets hold {inside:.0%} of what is probably the best {share:.0%} of the area. The rest is spread over ground on which the survey cannot decide.")
+        lines.append(f"The targets hold {inside:.0%} of what is probably the best {share:.0%} of the area. The rest is spread over ground on which the "
+                     "survey cannot decide.")
     else:
-        lines.append(f"No group of cells reaches the threshold; the highest probability of being in the best {share:.0%} of the area is {float(maps['in_best'].max()):.2f}. "
-                     "The survey does not single out a place.")
+        lines.append(f"No group of cells reaches the threshold; the highest probability of being in the best {share:.0%} of the area is "
+                     f"{float(maps['in_best'].max()):.2f}. The survey does not single out a place.")
     if "known_deposits" in table and len(table):
         new = int((table["known_deposits"] == 0).sum())
         lines.append(f"{new} of the {len(table)} targets hold no known deposit.")
@@ -139,7 +140,9 @@ def _judgement(held_out, comparison):
     "How the map did on held-out deposits, beside what needs no model."
     own, rest = comparison.iloc[0], comparison.iloc[1:]
     best = rest["auc"].idxmax()
-    words = "the map does better" if own["auc_lower"] > rest.loc[best, "auc"] else "the map does worse" if own["auc_upper"] < rest.loc[best, "auc"] else         "so few deposits cannot tell the two apart"
+    words = "so few deposits cannot tell the two apart"
+    if own["auc_lower"] > rest.loc[best, "auc"] or own["auc_upper"] < rest.loc[best, "auc"]:
+        words = "the map does better" if own["auc"] > rest.loc[best, "auc"] else "the map does worse"
     return [f"Of {len(held_out.presence)} held-out deposits the map meets {own['within']:.0%} in its best part (90 % interval {own['within_lower']:.0%} to "
             f"{own['within_upper']:.0%}); area under the curve {own['auc']:.2f} ({own['auc_lower']:.2f} to {own['auc_upper']:.2f}).",
             f"Of what needs no chain, {best} does best, with {rest.loc[best, 'auc']:.2f}; {words}."]
@@ -148,7 +151,8 @@ def _judgement(held_out, comparison):
 CAVEATS = (
     "The score ranks cells. It is no probability that a deposit is there, as nobody knows where nothing is.",
     "Probabilities and spreads hold if the model of the survey is right; they do not cover what the chain leaves out.",
-    "Deposits are found where people looked. Where the density of sampling, or a coordinate, ranks the deposits as well as the map does, the map may only say where people looked.",
+    "Deposits are found where people looked. Where the density of sampling, or a coordinate, ranks the deposits as well as the map does, the map may only say "
+    "where people looked.",
     "The best part refers to this area: in an area without deposits, too, some cells are the best.",
     "Cells far from every sample have a large spread; look at the second map before drilling on the first.",
 )
@@ -181,19 +185,23 @@ _PAGE = """<!DOCTYPE html>
 {% endfor %}</ul>
 <h2 id="maps">Maps</h2>
 <figure>{{ picture(images.maps) }}<figcaption>Left: mean score over {{ n_draws }} draws of the posterior. Middle: its standard deviation. Right: the
-probability of being in the best {{ share }} of the area, with the targets outlined{% if has_deposits %}; triangles are the known deposits{% endif %}.</figcaption></figure>
+probability of being in the best {{ share }} of the area, with the targets outlined{% if has_deposits %}; triangles are the known deposits{% endif %}.
+</figcaption></figure>
 <h2 id="targets">Targets</h2>
-{% if rows %}<div class="scroll"><table><caption>Ranked by the score of the best cell, whose coordinates are given. Probability: mean over the cells of the target.
+{% if rows %}<div class="scroll"><table><caption>Ranked by the score of the best cell, whose coordinates are given. Probability: mean over the cells of
+the target.
 {% if rows | length < n_targets %}The first {{ rows | length }} of {{ n_targets }}; the file targets.csv has all.{% endif %}</caption>
 <thead><tr>{% for name in header %}<th{% if loop.first or loop.last %} class="text"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr><th>{{ row[0] }}</th>{% for cell in row[1:] %}<td{% if loop.last %} class="text"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>{% else %}<p>There are none at this threshold.</p>{% endif %}
 <h2 id="judged">How far to trust it</h2>
-{% if comparison %}<figure>{{ picture(images.success) }}<figcaption>Deposits that were held out, block by block: share of them met against share of the area searched.</figcaption></figure>
-<div class="scroll"><table><caption>The same deposits scored by what needs no chain. AUC: probability that a deposit scores higher than a cell elsewhere. In brackets 90 % intervals over
-deposits.</caption><thead><tr><th class="text">score</th><th>AUC</th><th>deposits in the best {{ share }}</th></tr></thead>
+{% if comparison %}<figure>{{ picture(images.success) }}<figcaption>Deposits that were held out, block by block: share of them met against share of the area
+searched.</figcaption></figure>
+<div class="scroll"><table><caption>The same deposits scored by what needs no chain. AUC: probability that a deposit scores higher than a cell elsewhere. In
+brackets 90 % intervals over deposits.</caption><thead><tr><th class="text">score</th><th>AUC</th><th>deposits in the best {{ share }}</th></tr></thead>
 <tbody>{% for row in comparison %}<tr><th>{{ row[0] }}</th><td>{{ row[1] }}</td><td>{{ row[2] }}</td></tr>
-{% endfor %}</tbody></table></div>{% else %}<p>No known deposits were given, so the map could not be judged. It says where the pathfinder elements are high together.</p>{% endif %}
+{% endfor %}</tbody></table></div>{% else %}<p>No known deposits were given, so the map could not be judged. It says where the pathfinder elements are
+high together.</p>{% endif %}
 <h2 id="caveats">What this does not show</h2>
 <ul>{% for line in caveats %}<li>{{ line }}</li>
 {% endfor %}</ul>
@@ -216,10 +224,12 @@ def _target_rows(table, most):
     "Header and rows of the table of targets, as text."
     known = "known_deposits" in table
     area = "area_km2" if "area_km2" in table else "area"
-    header = ["target", "easting", "northing", "km²" if area == "area_km2" else "area", "score", "spread", "probability", *(["known deposits"] if known else []), "stands out"]
+    header = ["target", "easting", "northing", "km²" if area == "area_km2" else "area", "score", "spread", "probability"]
+    header += [*(["known deposits"] if known else []), "stands out"]
     rows = []
     for name, row in table.head(most).iterrows():
-        cells = [f"{row['easting']:.0f}", f"{row['northing']:.0f}", f"{row[area]:.3g}", f"{row['peak']:.2f}", f"{row['peak_spread']:.2f}", f"{row['in_best']:.2f}"]
+        cells = [f"{row['easting']:.0f}", f"{row['northing']:.0f}", f"{row[area]:.3g}"]
+        cells += [f"{row[column]:.2f}" for column in ("peak", "peak_spread", "in_best")]
         rows.append([name, *cells, *([str(int(row["known_deposits"]))] if known else []), row.get("stands_out", "") or "–"])
     return header, rows
 
@@ -228,8 +238,8 @@ def _comparison_rows(comparison):
     "Rows of the table of scores, as text."
     if comparison is None:
         return []
-    return [[name, f"{row['auc']:.2f} ({row['auc_lower']:.2f}–{row['auc_upper']:.2f})", f"{row['within']:.0%} ({row['within_lower']:.0%}–{row['within_upper']:.0%})"]
-            for name, row in comparison.iterrows()]
+    return [[name, f"{row['auc']:.2f} ({row['auc_lower']:.2f}–{row['auc_upper']:.2f})",
+             f"{row['within']:.0%} ({row['within_lower']:.0%}–{row['within_upper']:.0%})"] for name, row in comparison.iterrows()]
 
 
 def write_target_report(path, maps, targets, table, deposits=None, samples=None, held_out=None, comparison=None, settings=None, title="Targets", most=30):
@@ -270,15 +280,18 @@ def write_target_report(path, maps, targets, table, deposits=None, samples=None,
     grid = as_grid(maps)
     places = None if deposits is None else read_places(deposits, grid.crs)[0]
     lines, (header, rows) = summary_sentences(maps, table, held_out, comparison), _target_rows(table, most)
-    images = dict(maps=_image(plot_target_maps(maps, targets, places, samples), "Three maps: mean score, its spread, and probability of the best part. " + lines[0]))
+    said = "Three maps: mean score, its spread, and probability of the best part. " + lines[0]
+    images = dict(maps=_image(plot_target_maps(maps, targets, places, samples), said))
     if held_out is not None:
         images["success"] = _image(plot_success(held_out), "Success-rate curve with interval. " + lines[-2])
     system = "no stated reference system" if grid.crs is None else grid.crs.name
     environment = Environment(loader=DictLoader({"page": _PICTURE + _PAGE}), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     page = environment.get_template("page").render(
-        style=_STYLE, version=__version__, title=title, subtitle=f"{grid.shape[0]} x {grid.shape[1]} cells; {system}; {maps.attrs['n_draws']} draws", summary=lines,
-        images=images, n_draws=maps.attrs["n_draws"], share=f"{maps.attrs['share']:.3g}", has_deposits=places is not None, rows=rows, header=header,
-        n_targets=len(table), comparison=_comparison_rows(comparison), caveats=CAVEATS, settings=[(name, str(value)) for name, value in (settings or {}).items()])
+        style=_STYLE, version=__version__, title=title, summary=lines, images=images,
+        subtitle=f"{grid.shape[0]} x {grid.shape[1]} cells; {system}; {maps.attrs['n_draws']} draws",
+        n_draws=maps.attrs["n_draws"], share=f"{maps.attrs['share']:.3g}", has_deposits=places is not None, rows=rows, header=header,
+        n_targets=len(table), comparison=_comparison_rows(comparison), caveats=CAVEATS,
+        settings=[(name, str(value)) for name, value in (settings or {}).items()])
     path = Path(path)
     path.write_text(page, encoding="utf-8")
     return path
