@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..model.elsewhere import check_same_crs
+from ..model.prediction import Prediction
 from ..model.prediction_grid import Grid
 from .anomalies import LogRatioComponents, cells_as_table
 from .evidence import logistic_between, logistic_scale
@@ -38,7 +39,7 @@ class CellPosterior:
     """
 
     typical: xarray.Dataset
-    prediction: object
+    prediction: Prediction
     grid: Grid
 
     def draws(self, n_draws=50, layer="signal", random_state=0):
