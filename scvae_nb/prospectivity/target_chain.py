@@ -205,7 +205,7 @@ class OccurrenceChain(BaseEstimator):
     `classifiers_`, one per bootstrap sample of the deposits.
     """
 
-    def __init__(self, target="Au", n_components=3, classifier=None, n_fits=20, absences=10, least_distance=None, random_state=0):
+    def __init__(self, target="Au", n_components=3, classifier=None, n_fits=20, absences=None, least_distance=None, random_state=0):
         """
         Parameters
         ----------
@@ -217,8 +217,9 @@ class OccurrenceChain(BaseEstimator):
             With `predict_proba`; cloned for every fit. By default that of `default_classifier`.
         n_fits : int
             Bootstrap samples of the deposits, each with pseudo-absences of its own.
-        absences : int
-            Pseudo-absences per deposit.
+        absences : int, optional
+            Pseudo-absences per deposit. By default ten, or fewer where that would be more than half of the cells that are far enough from all deposits; the
+            classes are balanced, so that their number matters little.
         least_distance : float, optional
             Map units between a pseudo-absence and every known deposit; by default twice the side of a cell.
         random_state : int
@@ -284,7 +285,9 @@ def fit_classifier(chain, deposits, allowed, generator, resample=True):
     """
     chosen = generator.choice(deposits, len(deposits)) if resample else deposits
     places = cell_centres(chain.like_)[chain.table_.index[allowed]]
-    drawn = draw_negatives(places, chain.coordinates_, chain.absences * len(deposits), chain.least_distance_, random_state=generator)
+    far = int((cKDTree(chain.coordinates_).query(places)[0] >= chain.least_distance_).sum())
+    count = min(10 * len(deposits), max(far // 2, 1)) if chain.absences is None else chain.absences * len(deposits)
+    drawn = draw_negatives(places, chain.coordinates_, count, chain.least_distance_, random_state=generator)
     rows = np.concatenate([chain.table_.index.get_indexer(chain.cells_[chosen]), np.flatnonzero(allowed)[drawn]])
     labels = np.repeat([1, 0], [len(chosen), len(drawn)])
     return clone(chain.classifier or default_classifier()).fit(chain.table_.iloc[rows], labels)
