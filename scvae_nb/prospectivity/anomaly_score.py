@@ -39,7 +39,7 @@ def element_symbol(column):
     str or None
         `"Au"`, `"W"`, `"Cu"`; None where the name does not begin with a symbol or an oxide.
     """
-    head = re.match(r"[A-Za-z0-9]*", str(column).strip())[0]
+    head = re.split(r"[^A-Za-z0-9]", str(column).strip(), maxsplit=1)[0]
     if len(head) == 2 and head.isupper():
         head = head.capitalize()
     found = re.fullmatch(r"([A-Z][a-z]?)(?:\d*O\d*T?)?", head)
@@ -58,13 +58,13 @@ def _chosen_pathfinders(target, pathfinders, columns):
         named = [pathfinders] if isinstance(pathfinders, str) else list(pathfinders)
         absent = [name for name in named if name not in columns]
         if absent or target in named:
-            raise SurveyError(f"pathfinders={named!r} names {name_columns(absent) or 'the target itself'}; expected columns of the table other than {target!r}: "
+            raise SurveyError(f"pathfinders={named!r} names {name_columns(absent) or 'the target itself'}; expected other columns than {target!r}: "
                               f"{name_columns(columns)}.")
         return named
     symbol = element_symbol(target)
     listed = [column for column in (_column_of(each, columns) for each in PATHFINDERS.get(symbol, ())) if column is not None]
     if not listed:
-        why = f"none is listed for {symbol or target}" if symbol not in PATHFINDERS else f"the table has none of {name_columns(PATHFINDERS[symbol])}"
+        why = f"the table has none of {name_columns(PATHFINDERS[symbol])}" if symbol in PATHFINDERS else f"none is listed for {symbol or target}"
         warn(f"no pathfinders for {target!r}: {why}. The score is of the target alone; name others with pathfinders=[...].", SurveyWarning, stacklevel=4)
     return listed
 
@@ -173,8 +173,8 @@ def _logarithms(contents):
     for name in contents.columns:
         wrong = (contents[name] <= 0).to_numpy()
         if wrong.any():
-            raise SurveyError(f"Column {name!r}: zero or negative values in {name_rows(contents.index, wrong)}; expected positive contents. A zero usually stands "
-                              "for a value below detection: state the limit when the survey is read, detection_limits={...}, or leave the cell empty.")
+            raise SurveyError(f"Column {name!r}: zero or negative values in {name_rows(contents.index, wrong)}; expected positive contents. A zero usually "
+                              "stands for a value below detection: state the limit when the survey is read, detection_limits={...}, or leave the cell empty.")
     return np.log(contents.astype(float))
 
 
@@ -226,8 +226,8 @@ def anomaly_score(data, target, pathfinders=None, layer="denoised", n_peers=None
     Returns
     -------
     pandas.DataFrame
-        Shape (n, 3), no units: `score`; `target`, the rarity of the target; `pathfinders`, the mean rarity of those that the sample reports (NaN without any,
-        and then the score is that of the target). NaN where the target is missing. Attributes `target`, `pathfinders`, `background`, `n_peers`.
+        Shape (n, 3), no units: `score`; `target`, the rarity of the target; `pathfinders`, the mean rarity of those that the sample reports (NaN without
+        any, and then the score is that of the target). NaN where the target is missing. Attributes `target`, `pathfinders`, `background`, `n_peers`.
 
     Raises
     ------
