@@ -38,6 +38,9 @@ def _value_frame(values, elements):
     if absent or not names:
         raise SurveyError(f"The elements asked for, {name_columns(absent) or 'none at all'}, are not among the columns "
                           f"{name_columns(values.columns)}. Names must be spelled exactly as in the table.")
+    complex_ = [name for name in names if np.iscomplexobj(values[name])]
+    if complex_:
+        raise SurveyError(f"{name_columns(complex_)}: complex numbers; expected real contents. Take the real part, if the imaginary one is zero.")
     return values[names].rename(columns=str)
 
 
