@@ -15,9 +15,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
+from ..model.denoiser import chosen_device
 from ..model.training import isolated
 from .convolutional_autoencoders import (
-    check_poolings, check_training_settings, patch_array, require_setting, train_network, training_device)
+    check_poolings, check_training_settings, patch_array, require_setting, train_network)
 from .patches import patches_to_map
 from ..survey.errors import SurveyError
 
@@ -164,7 +165,7 @@ class PatchClassifier(ClassifierMixin, BaseEstimator):
             For patches, labels and settings that cannot be used.
         """
         self._check()
-        device, values = training_device(self.device), patch_array(patches)
+        device, values = chosen_device(self.device), patch_array(patches)
         check_poolings(values.shape[-1], 2, "the classifier")
         chosen, target = _labelled(values, labels)
         self.__dict__.pop("members_", None)  # of an earlier fit
