@@ -75,13 +75,20 @@ def exit_on_signals() -> Iterator[None]:
         yield
         return
 
+    received = []
+
     def leave(number, frame):
+        received.append(number)
         raise SystemExit(128 + number)
 
     for number in before:
         signal.signal(number, leave)
     try:
         yield
+    except BaseException as error:
+        if received and not isinstance(error, SystemExit):  # optuna, cut off where it writes down a trial, ends in an error of its own
+            raise SystemExit(128 + received[0]) from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
