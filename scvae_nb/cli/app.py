@@ -65,7 +65,7 @@ def _place(output: Path, force: bool, resume: bool):
             (output / CHECKPOINT).unlink(missing_ok=True)
         yield
 
-
+# %% ../../nbs/cli/10_app.ipynb #spl00011
 @app.command(epilog="Example:  scvae-nb denoise samples.csv --crs EPSG:32635 --elements Cu,Ni,Zn -o denoised")
 def denoise(output: _Output, file: FileArgument = None, example: _Example = None, force: ForceOption = False,
             resume: ResumeOption = False, quiet: QuietOption = False, easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None,
@@ -101,7 +101,7 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
         typer.echo(describe_survey(survey, str(file or f"example {example}")))
         run_denoise(survey, output, settings, statistic.value, quiet)
 
-
+# %% ../../nbs/cli/10_app.ipynb #spl00012
 def main() -> None:
     """Entry point of `scvae-nb`; a run that is asked to stop (Ctrl-C, SIGTERM) keeps what it has done."""
     stop_on_signals()

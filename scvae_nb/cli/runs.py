@@ -93,7 +93,7 @@ def exit_on_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-
+# %% ../../nbs/cli/07_runs.ipynb #spl00005
 _keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet", "duplicates", "decimal", "thousands", "encoding", "missing",
              "not_detected")
 _layouts = {"control_samples='leave out'": "--control-samples leave-out", "control_samples='keep'": "--control-samples keep", "missing=[]": "--missing none",
@@ -320,7 +320,7 @@ def read_survey(file: Optional[Path], example: Optional[str], config: Optional[P
 
     return load_example(example)
 
-
+# %% ../../nbs/cli/07_runs.ipynb #spl00001
 def check_values(survey, transform: Optional[str]) -> None:
     """Raise SurveyError at once where the fit would do so later: values that `transform` does not take."""
     from scvae_nb.survey.transforms import make_transform
@@ -390,7 +390,7 @@ def write_run(model, result, scratch: Path, settings: dict, seconds: float, quie
             _write_record(scratch, record, written)
         return f"{making} could not be made ({reason})"
 
-
+# %% ../../nbs/cli/07_runs.ipynb #spl00002
 def _write_record(directory: Path, record: dict, files: list[str]) -> None:
     text = json.dumps({**record, "files": [*files, "run.json"]}, indent=1, default=str) + "\n"
     partial = directory / f".{os.getpid()}.partial"
@@ -417,7 +417,7 @@ def resumable(output: Path, settings: dict) -> Iterator[Path]:
         raise
     checkpoint.unlink(missing_ok=True)
 
-
+# %% ../../nbs/cli/07_runs.ipynb #spl00004
 def list_results(output: Path) -> str:
     """What a run wrote, with sizes, for the end of the output."""
     meaning = {"report.html": "the report: open it in a browser", "denoised.csv": "denoised values with uncertainty",

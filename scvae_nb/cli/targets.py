@@ -14,10 +14,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, CrsOption, DuplicatesOption, EastingOption, ElementsOption, EpochsOption, ExcludeOption, FileArgument,
-                                  ForceOption, LimitsOption, NegativeOption, NorthingOption, QuietOption, SeedOption, SheetOption, ToCrsOption, UnitsOption,
-                                  app, make_option, split_duplicates, split_limits, split_names, split_units)
-from .runs import check_output, check_values, describe_survey, files_of, plain_messages, read_survey, staged
+from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
+                                  ElementsOption, EncodingOption, EpochsOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, LimitsOption,
+                                  MissingOption, NegativeOption, NorthingOption, NotDetectedOption, QualifiersOption, QuietOption, SeedOption, SheetOption,
+                                  SkipOption, ThousandsOption, ToCrsOption, UnitsOption, app, layout_options, make_option, split_duplicates, split_limits,
+                                  split_names, split_units)
+from .runs import check_output, check_values, describe_survey, files_of, held, plain_messages, read_survey, say_reading, staged
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/40_targets.ipynb #2e5b4ecd
@@ -143,7 +145,7 @@ def run_targets(model, survey, grid, deposits, faults, output: Path, settings: d
     from scvae_nb.prospectivity.target_report import summary_sentences, write_target_report
     from scvae_nb.prospectivity.targets import number_targets, target_maps, target_table
 
-    with staged(output) as scratch:
+    with held(output), staged(output) as scratch:
         started, seed, share = time.perf_counter(), settings["seed"], settings["share"]
         scratch_model = not hasattr(model, "guide_")
         model = model.fit(survey) if scratch_model else model
@@ -152,17 +154,18 @@ def run_targets(model, survey, grid, deposits, faults, output: Path, settings: d
         maps = target_maps(posterior.draws(settings["draws"], random_state=seed), chain.scores, share, settings["draws"], progress=not quiet)
         targets = number_targets(maps, settings["threshold"], settings["least_cells"])
         table = target_table(maps, targets, posterior.typical, deposits)
-        held, comparison = judge_chain(chain, posterior, survey, deposits, share, seed)
+        held_out, comparison = judge_chain(chain, posterior, survey, deposits, share, seed)
         write_targets(maps, targets, table, scratch, threshold=settings["threshold"])
         shown = settings | {"chain": type(chain).__name__, "model": repr(model), "program": f"scvae-nb {__version__}"}
-        write_target_report(scratch / "targets.html", maps, targets, table, deposits, survey.coordinates, held, comparison, shown, f"Targets: {survey.name}")
+        write_target_report(scratch / "targets.html", maps, targets, table, deposits, survey.coordinates, held_out, comparison, shown,
+                            f"Targets: {survey.name}")
         if comparison is not None:
             comparison.to_csv(scratch / "comparison.csv", index_label="score")
         if scratch_model:
             model.save(scratch / "model.scvae")
         record = {"program": f"scvae-nb {__version__}", "settings": settings, "files": files_of(scratch) + ["run.json"]}
         (scratch / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
-    typer.echo("\n".join([*summary_sentences(maps, table, held, comparison), f"Done in {time.perf_counter() - started:.0f} s", list_targets(output)]))
+    typer.echo("\n".join([*summary_sentences(maps, table, held_out, comparison), f"Done in {time.perf_counter() - started:.0f} s", list_targets(output)]))
 
 
 def list_targets(output: Path) -> str:
@@ -195,6 +198,12 @@ _Threshold = Annotated[float, make_option("A target is made of cells with at lea
 _LeastCells = Annotated[int, make_option("Leave out targets of fewer cells.", "--least-cells", min=1, panel=_targets_panel, show_default=True)]
 
 # %% ../../nbs/cli/40_targets.ipynb #9b429e4a
+def _refuse_description(options: dict, subject: str) -> None:
+    unused = [name for name, value in options.items() if value is not None]
+    if unused:
+        raise SurveyError(f"--{unused[0].replace('_', '-')} describes a FILE; {subject} needs no description")
+
+
 @app.command(epilog="Example:  scvae-nb targets --example district -o district")
 def targets(output: _Output, file: FileArgument = None, example: _Example = None, model: _Model = None, occurrences: _Occurrences = None,
             faults: _Faults = None, target: _Target = "Au", pathfinders: _Pathfinders = None, spacing: _Spacing = None, draws: _Draws = 50,
@@ -202,7 +211,10 @@ def targets(output: _Output, file: FileArgument = None, example: _Example = None
             easting: EastingOption = None, northing: NorthingOption = None, crs: CrsOption = None, to_crs: ToCrsOption = None,
             elements: ElementsOption = None, units: UnitsOption = None, sheet: SheetOption = None, negative_censored: NegativeOption = False,
             allow_negative: AllowNegativeOption = False, exclude: ExcludeOption = None, detection_limits: LimitsOption = None,
-            duplicates: DuplicatesOption = None, epochs: EpochsOption = None, seed: SeedOption = 0) -> None:
+            duplicates: DuplicatesOption = None, decimal: DecimalOption = None, thousands: ThousandsOption = None, encoding: EncodingOption = None,
+            header_rows: HeaderRowsOption = None, skip: SkipOption = None, missing: MissingOption = None, not_detected: NotDetectedOption = None,
+            blank: BlankOption = None, qualifiers: QualifiersOption = None, control_samples: ControlsOption = None, config: ConfigOption = None,
+            epochs: EpochsOption = None, seed: SeedOption = 0) -> None:
     """Find targets: maps of score, spread and probability of being in the best part of the area, ranked targets for a GIS, and a page.
 
     The elements of FILE are denoised and drawn from their posterior in every cell. With known deposits a logistic regression on log-ratios, the target
@@ -214,7 +226,9 @@ def targets(output: _Output, file: FileArgument = None, example: _Example = None
         check_output(output, force)
         options = {"easting": easting, "northing": northing, "crs": crs, "to_crs": to_crs, "sheet": sheet, "elements": split_names(elements),
                    "units": split_units(units), "negative_censored": negative_censored or None, "allow_negative": allow_negative or None,
-                   "exclude": split_names(exclude), "detection_limits": split_limits(detection_limits), "duplicates": split_duplicates(duplicates)}
+                   "exclude": split_names(exclude), "detection_limits": split_limits(detection_limits), "duplicates": split_duplicates(duplicates),
+                   "config": config,
+                   **layout_options(decimal, thousands, encoding, header_rows, skip, missing, not_detected, blank, qualifiers, control_samples)}
         places = None if occurrences is None else read_deposits(occurrences, crs, to_crs)
         lines = None if faults is None else read_faults(faults, to_crs)
         grid = None
@@ -230,6 +244,7 @@ def targets(output: _Output, file: FileArgument = None, example: _Example = None
             fitted = SCVAE(max_epochs=epochs, random_state=seed, progress=not quiet)
         else:
             survey = read_survey(file, None, **options)
+            say_reading(survey)
             fitted = SCVAE(max_epochs=epochs, random_state=seed, progress=not quiet)
         fitted.progress = not quiet
         check_values(survey, fitted.transform)
@@ -239,9 +254,3 @@ def targets(output: _Output, file: FileArgument = None, example: _Example = None
         settings = {"target": target, "pathfinders": split_names(pathfinders), "draws": draws, "share": share, "threshold": threshold,
                     "least_cells": least_cells, "cell": abs(grid.transform[0]), "epochs": epochs, "seed": seed}
         run_targets(fitted, survey, grid, places, lines, output, settings, quiet)
-
-
-def _refuse_description(options: dict, subject: str) -> None:
-    unused = [name for name, value in options.items() if value is not None]
-    if unused:
-        raise SurveyError(f"--{unused[0].replace('_', '-')} describes a FILE; {subject} needs no description")

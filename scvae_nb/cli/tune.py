@@ -124,7 +124,7 @@ def _refuse_wrong_place(output, storage, worker: bool, force: bool) -> None:
     else:
         check_tuning_output(output, force)
 
-
+# %% ../../nbs/cli/20_tune.ipynb #spl00021
 @app.command(epilog="Example:  scvae-nb tune samples.csv --crs EPSG:32635 --trials 50 --minutes 120 -o tuned")
 def tune(output: _Output = None, file: FileArgument = None, example: _Example = None, force: ForceOption = False, quiet: QuietOption = False,
          trials: _Trials = 50,

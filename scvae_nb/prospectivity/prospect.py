@@ -13,22 +13,12 @@ import pandas as pd
 
 from ..geostatistics.gold_district import ELEMENTS, GoldDistrict, simulate_gold_district
 from ..model.prediction_grid import Grid
-from .layers import cell_centres, make_layer
-from ..survey.errors import SurveyError, missing_extra
+from .layers import cell_centres, import_geopandas, make_layer
+from ..survey.errors import SurveyError
 from ..survey.places import as_crs
 from ..survey.table import Survey
 
 # %% ../../nbs/prospectivity/06_prospect.ipynb #120de16f
-def _import_geopandas():
-    "The modules geopandas and shapely, or an error that says how to install them."
-    try:
-        import geopandas
-        import shapely
-    except ImportError as error:
-        raise missing_extra("geopandas", "prospectivity") from error
-    return geopandas, shapely
-
-
 _ORIGIN = np.array([300_000.0, 3_700_000.0])  # south-west corner in metres, UTM zone 48N; the district itself is invented
 _CRS = "EPSG:32648"
 
@@ -75,7 +65,7 @@ def _discovered(sizes, count, generator):
 
 def _in_metres(table, generator, share_known):
     "The deposits as points in metres, with a column `known`."
-    geopandas, _ = _import_geopandas()
+    geopandas, _ = import_geopandas()
     count = min(max(round(share_known * len(table)), 1), len(table) - 1)
     about = table[["size", "azimuth"]].assign(known=_discovered(table["size"].to_numpy(), count, generator))
     places = _ORIGIN + 1000 * table[["easting", "northing"]].to_numpy()
@@ -84,7 +74,7 @@ def _in_metres(table, generator, share_known):
 
 def _mapped(geology):
     "Faults as lines and granites as polygons, two GeoDataFrames in metres."
-    geopandas, shapely = _import_geopandas()
+    geopandas, shapely = import_geopandas()
     lines = [shapely.LineString(_ORIGIN + 1000 * line) for line in geology.faults if len(line) > 1]
     outlines, turn = [], np.linspace(0, 2 * np.pi, 73)[:-1]
     for granite in geology.intrusions.itertuples():

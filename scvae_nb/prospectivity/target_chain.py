@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CellPosterior', 'posterior_on_grid', 'find_element', 'LogRatioEvidence', 'default_classifier', 'deposits_inside',
-           'OccurrenceChain', 'fit_classifier', 'score_cells', 'block_folds', 'held_out_scores', 'blind_layers',
+           'OccurrenceChain', 'fit_classifier', 'score_cells', 'deal_blocks', 'held_out_scores', 'blind_layers',
            'compare_scores', 'MembershipChain']
 
 # %% ../../nbs/prospectivity/51_target_chain.ipynb #035ad028
@@ -28,6 +28,7 @@ from .anomalies import LogRatioComponents, cells_as_table
 from .evidence import logistic_between, logistic_scale
 from .layers import as_grid, cell_centres, cells_at, make_layer, read_places, stack_layers
 from .target_scores import ScoredDeposits, deposit_clusters, draw_negatives, score_map, target_scores
+from .training_places import block_numbers
 from ..survey.errors import SurveyError, name_columns, name_rows
 
 # %% ../../nbs/prospectivity/51_target_chain.ipynb #04371431
@@ -301,8 +302,8 @@ def score_cells(chain, classifiers, contents):
     return chain.like_.copy(data=values.reshape(chain.like_.shape)).rename("score").assign_attrs(units="", long_name="score")
 
 # %% ../../nbs/prospectivity/51_target_chain.ipynb #9a2a8a47
-def block_folds(coordinates, side, n_folds, deposits, random_state=0):
-    """Folds of square blocks, in which deposits are spread evenly.
+def deal_blocks(coordinates, side, n_folds, deposits, random_state=0):
+    """Deal square blocks of a map to folds, so that deposits are spread evenly.
 
     Parameters
     ----------
@@ -326,8 +327,7 @@ def block_folds(coordinates, side, n_folds, deposits, random_state=0):
         When the deposits lie in fewer than two blocks.
     """
     corner, generator = np.min(coordinates, axis=0), np.random.default_rng(random_state)
-    blocks = np.floor((np.concatenate([coordinates, deposits]) - corner) / side + 1e-9).astype(int)
-    block = np.unique(blocks, axis=0, return_inverse=True)[1].ravel()
+    block = block_numbers(np.concatenate([coordinates, deposits]) - corner + 1e-9 * side, side)
     holding, counts = np.unique(block[len(coordinates):], return_counts=True)
     if len(holding) < 2:
         raise SurveyError(f"all {len(deposits)} deposits lie in one block of {side:g} map units; expected at least two blocks. Take smaller blocks.")
@@ -364,7 +364,7 @@ def held_out_scores(chain, n_folds=5, block=None, cluster_distance=None, random_
     centres = cell_centres(chain.like_)[chain.table_.index]
     block = np.ptp(centres, axis=0).max() / 5 if block is None else block
     generator = np.random.default_rng([random_state, 11])
-    of_cells, of_deposits = block_folds(centres, block, n_folds, chain.coordinates_, generator)
+    of_cells, of_deposits = deal_blocks(centres, block, n_folds, chain.coordinates_, generator)
     presence = np.zeros(len(chain.cells_))
     for fold in np.unique(of_deposits):
         rest, out = np.flatnonzero(of_deposits != fold), np.flatnonzero(of_deposits == fold)

@@ -14,20 +14,10 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from .layers import as_grid
+from .layers import as_grid, import_geopandas
 from ..survey.errors import SurveyError, missing_extra
 
 # %% ../../nbs/prospectivity/52_target_files.ipynb #d270625c
-def _import_geopandas():
-    "The modules geopandas and shapely, or an ImportError that says how to install them."
-    try:
-        import geopandas
-        import shapely
-    except ImportError as error:
-        raise missing_extra("geopandas", "prospectivity") from error
-    return geopandas, shapely
-
-
 def target_polygons(targets, table):
     """Outlines of targets.
 
@@ -48,7 +38,7 @@ def target_polygons(targets, table):
     SurveyError
         When the table has another number of targets than the map.
     """
-    geopandas, shapely = _import_geopandas()
+    geopandas, shapely = import_geopandas()
     grid, ranks = as_grid(targets), targets.values
     if int(np.nanmax(ranks, initial=0)) != len(table):
         raise SurveyError(f"the map holds {int(np.nanmax(ranks, initial=0))} targets, the table {len(table)}; expected those of the same threshold.")
@@ -64,7 +54,7 @@ def target_polygons(targets, table):
 
 def target_points(table, crs):
     """The cell with the highest mean score of every target, as points; `crs`: of the maps, or None."""
-    geopandas, _ = _import_geopandas()
+    geopandas, _ = import_geopandas()
     return geopandas.GeoDataFrame(table.reset_index(), geometry=geopandas.points_from_xy(table["easting"], table["northing"]), crs=crs)
 
 # %% ../../nbs/prospectivity/52_target_files.ipynb #35c84f5b
