@@ -71,7 +71,8 @@ def nearest_neighbours(coordinates, k, queries=None):
     places = coordinates if queries is None else _checked_coordinates(queries)
     # a sequence of ranks, not a number: the answer then is (n, k) for k = 1 too
     ranks = np.arange(1, min(k, len(coordinates)) + 1)
-    distance, index = cKDTree(coordinates).query(places, ranks, workers=-1)
+    # in one thread: where a signal interrupts the wait for SciPy's worker threads, they write on into memory that is free, and the process crashes
+    distance, index = cKDTree(coordinates).query(places, ranks)
     return distance, index if queries is not None else self_first(index)
 
 # %% ../../nbs/geostatistics/20_neighbours.ipynb #cf6b596e
