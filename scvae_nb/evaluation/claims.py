@@ -391,7 +391,7 @@ def predictive_draws(candidate, kriged, n_draws=200, random_state=0):
     if candidate.result is None:
         return _normal_draws(*kriged, n_draws)
     # site by site is many times faster than maps drawn jointly, and cells are scored one by one
-    return np.log(np.concatenate(list(candidate.result.draw_sites(n_draws, "observed", random_state)), axis=1))
+    return np.log(candidate.result.sample_sites(n_draws, "observed", random_state))
 
 
 def _exact_log_scores(candidate, logarithms, spread, random_state):

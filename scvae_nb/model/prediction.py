@@ -231,6 +231,6 @@ class Predicting:
             posterior, refined = posterior_at(self, places)
             batches = tqdm(posterior.batches(), desc="predicting", unit="batch", disable=not self.progress)
             parts = (summarise_batch(posterior, rows, self.transform_, self.scaler_) for rows in batches)
-            summary = gather_summaries(parts, places.n_samples)
+            summary = gather_summaries(parts, posterior.order)
         described = self.summary() | dict(inference="refined" if refined else "amortised")
         return Prediction(places, posterior, self.transform_, self.scaler_, summary, statistic, described, self.history_.copy(), self.seed_)
