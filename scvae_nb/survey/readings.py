@@ -147,7 +147,7 @@ def _marked(readings, censored, above_range):
 
 def _part(readings, rows, columns):
     "See Readings.select."
-    rows = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows)
+    rows = slice(None) if rows is None else rows if isinstance(rows, slice) else np.asarray(rows, dtype=None if len(rows) else int)
     names = readings.elements if columns is None else [columns] if isinstance(columns, str) else list(columns)
     places = readings.values.columns.get_indexer(names)
     absent = [name for name, place in zip(names, places, strict=True) if place < 0]
