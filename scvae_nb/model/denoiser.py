@@ -378,7 +378,7 @@ def _is_fitted_survey(model, survey):
     fitted = model.survey_
     return survey is fitted or (survey.values.shape == fitted.values.shape and np.array_equal(survey.coordinates, fitted.coordinates)
                                 and survey.values.reset_index(drop=True).equals(fitted.values.reset_index(drop=True))
-                                and np.array_equal(survey.censored, fitted.censored) and np.array_equal(survey.above_range, fitted.above_range))
+                                and np.array_equal(survey.readings.side, fitted.readings.side))
 
 
 def _posterior(model, survey, coordinates, distance_factor):
@@ -418,11 +418,10 @@ def _summaries(model, posterior):
 # %% ../../nbs/model/60_denoiser.ipynb #d00b16e1
 def _completed(model, survey, readings):
     """The survey with readings in the cells that were missing or limits."""
-    known = (survey.values.notna() & ~survey.censored & ~survey.above_range).to_numpy()
+    reported, side = survey.values.to_numpy(), survey.readings.side
     # rounding in single precision must not carry a reading over its limit
-    limits = survey.values.to_numpy()
-    readings = np.where(survey.censored, np.minimum(readings, limits), np.where(survey.above_range, np.maximum(readings, limits), readings))
-    values = pd.DataFrame(np.where(known, limits, readings), index=survey.index, columns=survey.elements)
+    readings = np.where(side < 0, np.minimum(readings, reported), np.where(side > 0, np.maximum(readings, reported), readings))
+    values = pd.DataFrame(np.where(survey.readings.known, reported, readings), index=survey.index, columns=survey.elements)
     return Survey(values, survey.coordinates, crs=survey.crs, units=survey.units, extra=survey.extra, coordinate_names=survey.coordinate_names,
                   name=survey.name, allow_negative=model.transform is None)
 

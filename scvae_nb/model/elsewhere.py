@@ -33,7 +33,7 @@ DECODER_PAIRS = {True: 8, False: 4}  # mirrored pairs of decoders: with the refi
 def model_scale(survey, transform):
     """Values on the model's scale, (n, q), NaN where missing and the limit where there is one; and which side of it the value lies on, (n, q), -1
     below, 1 above, or None where there are no limits."""
-    sides = survey.above_range.to_numpy().astype(np.int8) - survey.censored.to_numpy().astype(np.int8)
+    sides = survey.readings.side.copy()
     if not transform.elementwise or not sides.any():
         return transform.forward(survey.substituted(0.5).values), None
     return transform.forward(survey.values), sides

@@ -94,7 +94,7 @@ def error_prior(model):
     # the smaller of the robust variance, which is 1, and the variance; limits would make that too small
     total = np.fmin(np.nanvar(values, axis=0), 1.0)
     if model.transform_.elementwise:
-        total = np.where(scaler.arranged((survey.censored | survey.above_range).any()), 1.0, total)
+        total = np.where(scaler.arranged(survey.readings.side.any(axis=0)), 1.0, total)
     tails = local_tails(values[order], site_places(survey.coordinates[order], survey.spacing()))
     raised = np.sqrt(tails / _USUAL_TAILS).clip(1, _WIDEST)
     near = scaler.arranged(near_limit_variance(survey) / scaler.scale**2) if model.transform_.name == "log" else 0.0
@@ -291,8 +291,7 @@ def _contrasts(model, duplicates):
     """Standardised differences between repeated analyses, as from `replicate_contrasts`, or None."""
     if duplicates is None:
         return None
-    limits = duplicates.censored[model.elements_] | duplicates.above_range[model.elements_]
-    values = duplicates.values[model.elements_].mask(limits.to_numpy())
+    values = duplicates.readings.select(columns=model.elements_).known_values
     groups = np.asarray(duplicates.groups)
     if not model.transform_.elementwise:
         complete = values.notna().all(axis=1).to_numpy()

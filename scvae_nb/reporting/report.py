@@ -261,7 +261,7 @@ def _substituted_words(survey) -> str:
 def _floor_words(survey) -> str:
     """A warning of values that look like an unmarked detection limit: many samples at exactly the lowest value."""
     # what is suspected already is not said twice
-    values = survey.values.mask(survey.censored | survey.above_range).drop(columns=survey.substitutions().index)
+    values = survey.readings.known_values.drop(columns=survey.substitutions().index)
     share = values.eq(values.min()).sum() / values.notna().sum()
     floors = share[share > 0.1].sort_values(ascending=False).rename(index=short_names(survey))
     if floors.empty:

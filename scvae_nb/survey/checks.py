@@ -12,15 +12,13 @@ import pandas as pd
 from .units import PPM_PER_UNIT
 
 # %% ../../nbs/survey/14_checks.ipynb #fd644fec
-def repeated_analyses(values, marked, coordinates, fewest=3):
+def repeated_analyses(readings, coordinates, fewest=3):
     """Rows that repeat an earlier row: same place, same cells.
 
     Parameters
     ----------
-    values : pandas.DataFrame
+    readings : Readings
         Shape (n, p).
-    marked : pandas.DataFrame
-        Shape (n, p), bool: cells that hold a limit.
     coordinates : numpy.ndarray
         Shape (n, 2).
     fewest : int
@@ -31,23 +29,23 @@ def repeated_analyses(values, marked, coordinates, fewest=3):
     numpy.ndarray
         Shape (n,), bool.
     """
-    copies = np.zeros(len(values), dtype=bool)
+    copies = np.zeros(len(readings), dtype=bool)
     shared = pd.DataFrame(coordinates).duplicated(keep=False).to_numpy()
     if shared.any():
-        cells, limits = values.to_numpy()[shared], marked.to_numpy()[shared]
-        table = pd.DataFrame(np.column_stack([coordinates[shared], cells, limits]))
-        measured = (~np.isnan(cells) & ~limits).sum(axis=1)
-        copies[shared] = table.duplicated().to_numpy() & (measured >= min(fewest, values.shape[1]))
+        part = readings.select(rows=shared)
+        table = pd.DataFrame(np.column_stack([coordinates[shared], part.values.to_numpy(), part.side]))
+        measured = part.known.to_numpy().sum(axis=1)
+        copies[shared] = table.duplicated().to_numpy() & (measured >= min(fewest, readings.shape[1]))
     return copies
 
 
-def exact_multiples(values, rows=400, tolerance=2e-3):
+def exact_multiples(readings, rows=400, tolerance=2e-3):
     """Pairs of columns of which the second is a multiple of the first, up to rounding.
 
     Parameters
     ----------
-    values : pandas.DataFrame
-        Shape (n, p); NaN where unknown or limited.
+    readings : Readings
+        Shape (n, p); cells that are missing or limits are not compared.
     rows : int
         How many rows are compared first.
     tolerance : float
@@ -58,19 +56,21 @@ def exact_multiples(values, rows=400, tolerance=2e-3):
     list of tuple
         `(first, second, factor)`.
     """
-    few = _logs(values.iloc[np.linspace(0, len(values) - 1, min(rows, len(values))).astype(int)].to_numpy(dtype=float))
+    few = _logs(readings.select(rows=np.linspace(0, len(readings) - 1, min(rows, len(readings))).astype(int)))
     spread = np.nanstd(np.vstack([few, np.zeros(few.shape[1])]), axis=0)
     pairs = []
     for i, j in _possible_pairs(few, spread):
         if _constant(few[:, j] - few[:, i], few[:, i], tolerance):
-            one, other = _logs(values.iloc[:, i].to_numpy(dtype=float)), _logs(values.iloc[:, j].to_numpy(dtype=float))
+            first, second = readings.elements[i], readings.elements[j]
+            one, other = (_logs(readings.select(columns=[name]))[:, 0] for name in (first, second))
             if _constant(other - one, one, tolerance):
-                pairs.append((values.columns[i], values.columns[j], float(np.exp(np.nanmedian(other - one)))))
+                pairs.append((first, second, float(np.exp(np.nanmedian(other - one)))))
     return pairs
 
 
-def _logs(numbers):
-    "Logarithms; NaN where there is none."
+def _logs(readings):
+    "Logarithms of the known values; NaN where there is none."
+    numbers = readings.known_values.to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.where(numbers > 0, numbers, np.nan))
 

@@ -19,6 +19,7 @@ from .formats import import_geopandas as import_geopandas
 from .formats import read_table
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
 from .reading import Reading
+from .readings import Readings
 from .replicates import parse_replicates, repeated_rows
 from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
                                    refuse_long_table, settled_control_samples)
@@ -52,21 +53,20 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
-    values, censored, above_range = parse_concentrations(
+    readings = parse_concentrations(
         frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
         say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
-    for element, column in roles["qualifier"].items():
-        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element))
+    readings = _with_marks(readings, roles["qualifier"], frame, limits) if roles["qualifier"] else readings
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
     units = _settled_units(units, chosen, reading)
-    stays = _checked(values, censored, above_range, places, frame, units, 10 if numbered else 3, reading)
+    stays = _checked(readings, places, frame, units, 10 if numbered else 3, reading)
     _write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
     extra = frame.drop(columns=chosen + used)
     if not stays.all():
-        values, censored, above_range, extra, places = values[stays], censored[stays], above_range[stays], extra[stays], places[stays]
-    return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range, extra=extra,
-                coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates, reading=reading)
+        readings, extra, places = readings.select(rows=stays), extra[stays], places[stays]
+    return dict(values=readings, coordinates=places, crs=crs, units=units, extra=extra, coordinate_names=names, name=name, allow_negative=allow_negative,
+                duplicates=duplicates, reading=reading)
 
 
 def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
@@ -98,8 +98,8 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
 def _say_depths(frame, places, reading):
     "Say of drill holes what becomes of their third dimension."
     depths = depth_columns(frame.columns)
-    here = len(np.unique(places, axis=0))
-    if depths and here < 0.5 * len(places):
+    here = len(np.unique(places, axis=0)) if depths else len(places)
+    if here < 0.5 * len(places):
         reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model "
                                "knows eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is "
                                "taken for micro-scale geology and error. Read one level at a time, or composite the holes first")
@@ -219,20 +219,29 @@ def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
     return limits
 
 
-def _apply_marks(values, censored, above_range, element, column, limits):
-    "What a qualifier column says of the cells of an element (in place)."
-    below, above = marks_of(column, values.index)
-    numbers = values[element].to_numpy(copy=True)
+def _with_marks(readings, qualifiers, frame, limits):
+    "The readings with what the qualifier columns say of the cells of their elements."
+    values, below, above = readings.values.copy(), np.zeros(readings.shape, dtype=bool, order="F"), np.zeros(readings.shape, dtype=bool, order="F")
+    for element, column in qualifiers.items():
+        place = readings.elements.index(element)
+        below[:, place], above[:, place] = marks_of(frame[column], readings.index)
+        marked = below[:, place] | above[:, place]
+        values[element] = _marked_numbers(values[element], frame[column], below[:, place], marked, limits.get(element))
+    # of a cell that is above its limit a qualifier says nothing new
+    return Readings(values, readings.side).marked(below & (readings.side <= 0), above)
+
+
+def _marked_numbers(cells, column, below, marked, limits):
+    "The numbers of an element, with its limit in the cells that are empty and marked as below it."
+    numbers = cells.to_numpy(copy=True)
     known = np.broadcast_to(np.asarray(np.nan if limits is None else limits, dtype=float), numbers.shape)
     empty = below & np.isnan(numbers)
     numbers[empty] = known[empty]
-    lost = (below | above) & ~(numbers > 0)
+    lost, element = marked & ~(numbers > 0), cells.name
     if lost.any():
-        raise SurveyError(f"Column {element!r} holds no number in {name_rows(values.index, lost)}, where {column.name!r} says below or above. State the limit: "
+        raise SurveyError(f"Column {element!r} holds no number in {name_rows(cells.index, lost)}, where {column.name!r} says below or above. State the limit: "
                           f"detection_limits={{{element!r}: ...}}.")
-    values[element] = numbers
-    censored[element] |= below & ~above_range[element].to_numpy()
-    above_range[element] |= above
+    return numbers
 
 
 def _settled_units(units, chosen, reading):
@@ -248,9 +257,9 @@ def _settled_units(units, chosen, reading):
     return {**found, **stated}
 
 # %% ../../nbs/survey/09_files.ipynb #aa170003
-def _checked(values, censored, above_range, places, frame, units, fewest, reading):
+def _checked(readings, places, frame, units, fewest, reading):
     "Which rows stay: all but those that repeat another; says what contradicts itself."
-    copies = repeated_analyses(values, censored | above_range, places, fewest)
+    copies = repeated_analyses(readings, places, fewest)
     if copies.any():
         # a few coincidences of coarse numbers in a large survey are no reason to change it
         few = copies.mean() < 0.01
@@ -259,15 +268,14 @@ def _checked(values, censored, above_range, places, frame, units, fewest, readin
                                    "error."))
         copies &= not few
     multiples = {}
-    limited = censored | above_range
-    for first, second, factor in exact_multiples(values.mask(limited) if limited.to_numpy().any() else values):
+    for first, second, factor in exact_multiples(readings):
         multiples.setdefault(second, f"{second!r} is {factor:.6g} times {first!r}")
     if multiples:
         reading.warn("checks", f"columns that are multiples of another, one analysis and not two: {'; '.join(list(multiples.values())[:8])}"
                                f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
                                f"exclude={list(multiples)}")
-    resolved = {name: unit for name, unit in find_elements(values.columns).items()}
-    for sentence in impossible_units(values, {**resolved, **(dict.fromkeys(values, units) if isinstance(units, str) else units)}).items():
+    resolved = find_elements(readings.elements)
+    for sentence in impossible_units(readings.values, {**resolved, **(dict.fromkeys(readings.elements, units) if isinstance(units, str) else units)}).items():
         reading.warn("checks", f"the unit of column {sentence[0]!r} cannot be right: {sentence[1]}; say units={{{sentence[0]!r}: '...'}}")
     return ~copies
 
