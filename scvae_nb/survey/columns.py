@@ -333,14 +333,14 @@ def _numbers_and_sides(cells, limits, words, met):
     which, found = pd.factorize(text)
     numbers, sides, kinds = words.read_all(pd.Series(found, dtype="string"))
     values, side = np.append(numbers, np.nan)[which], np.append(sides, 0)[which]
-    asking = np.append(kinds == "not detected", False)[which]
-    values[asking] = limits[asking]
-    strange = np.append(kinds == "nothing known", False)[which] | (asking & np.isnan(limits))
-    for kind in ("missing", "not detected", "below", "above"):
-        count = np.bincount(which[(which >= 0) & ~strange], minlength=len(found))
-        met.update({(kind, str(found[k])): int(count[k]) for k in np.flatnonzero((kinds == kind) & (count > 0))})
-    if strange.any():
-        raise SurveyError(_text_message(cells, text, strange, words))
+    if ((kinds != "plain") & (kinds != "empty")).any():
+        asking = np.append(kinds == "not detected", False)[which]
+        values[asking] = limits[asking]
+        strange = np.append(kinds == "nothing known", False)[which] | (asking & np.isnan(limits))
+        if strange.any():
+            raise SurveyError(_text_message(cells, text, strange, words))
+        count = np.bincount(which[which >= 0], minlength=len(found))
+        met.update({(kinds[k], str(found[k])): int(count[k]) for k in np.flatnonzero((kinds != "plain") & (kinds != "empty"))})
     return values, side
 
 

@@ -270,7 +270,7 @@ def plain_numbers(cells, decimal):
         return cells
     if numeric.all():
         return pd.Series(np.append(numbers.to_numpy(dtype=float, na_value=np.nan), np.nan)[which], index=cells.index, name=cells.name)
-    return pd.Series(np.append(plain.to_numpy(dtype=object), None)[which], index=cells.index, name=cells.name, dtype="string").astype(cells.dtype)
+    return pd.Series(np.array([*plain, None], dtype=object)[which], index=cells.index, name=cells.name, dtype="string").astype(cells.dtype)
 
 
 def _plain_words(words, decimal):

@@ -38,7 +38,7 @@ def read_text(path, reading, encoding=None, decimal=None, thousands=None, header
     """
     data, said = read_bytes(path, encoding)
     reading.say("bytes", said)
-    if not data.strip():
+    if not data or data.isspace():
         raise SurveyError(f"{path.name} is not a table: it is empty. Expected a header and rows of equal length.")
     data, delimiter = _with_delimiter(data, reading)
     lines = _Lines(data, delimiter, reading, skip)
@@ -61,10 +61,10 @@ def read_text(path, reading, encoding=None, decimal=None, thousands=None, header
 
 def _with_delimiter(data, reading):
     "The text without a line `sep=;`, and its delimiter; runs of blanks become tabs."
-    first, _, rest = data.partition(b"\n")
-    if found := re.fullmatch(rb'"?sep=(.)"?[,;\t|]*', first.strip(b" ") or b"-"):
-        reading.say("rows", f"line 1 left out: {first.decode()!r}, which names the delimiter")
-        return b"\n" + rest, found[1].decode()  # line numbers stay those of the file
+    end = data.find(b"\n") if b"\n" in data else len(data)
+    if found := re.fullmatch(rb'"?sep=(.)"?[,;\t|]*', data[:end].strip(b" ") or b"-"):
+        reading.say("rows", f"line 1 left out: {data[:end].decode()!r}, which names the delimiter")
+        return b"\n" + data[end + 1:], found[1].decode()  # line numbers stay those of the file
     head = data[:200_000].decode("utf-8", errors="ignore")
     delimiter = find_delimiter(head[:head.rfind("\n")] if len(data) > 200_000 else head)
     if delimiter == " ":
