@@ -57,9 +57,8 @@ def exact_multiples(readings, rows=400, tolerance=2e-3):
         `(first, second, factor)`.
     """
     few = _logs(readings.select(rows=np.linspace(0, len(readings) - 1, min(rows, len(readings))).astype(int)))
-    spread = np.nanstd(np.vstack([few, np.zeros(few.shape[1])]), axis=0)
     pairs = []
-    for i, j in _possible_pairs(few, spread):
+    for i, j in _possible_pairs(few, tolerance):
         if _constant(few[:, j] - few[:, i], few[:, i], tolerance):
             first, second = readings.elements[i], readings.elements[j]
             one, other = (_logs(readings.select(columns=[name]))[:, 0] for name in (first, second))
@@ -75,13 +74,21 @@ def _logs(readings):
         return np.log(np.where(numbers > 0, numbers, np.nan))
 
 
-def _possible_pairs(few, spread):
-    "All pairs of columns; of very many, those with neighbouring spreads."
+def _possible_pairs(few, tolerance):
+    "Pairs of columns whose log ratio may be constant; of very many columns, those with neighbouring spreads."
     p = few.shape[1]
     if p <= 200:
-        return [(i, j) for i in range(p) for j in range(i + 1, p)]
+        return [(i, int(j)) for i in range(p - 1) for j in i + 1 + np.flatnonzero(_may_be_narrow(few[:, i + 1:] - few[:, [i]], tolerance))]
+    spread = np.nanstd(np.vstack([few, np.zeros(p)]), axis=0)
     order = np.argsort(spread)
     return [tuple(sorted((int(order[k]), int(order[k + 1])))) for k in range(p - 1) if np.isclose(spread[order[k]], spread[order[k + 1]], rtol=1e-2)]
+
+
+def _may_be_narrow(differences, tolerance):
+    "Whether the values at the ranks just inside of two quantiles of each column, 1 % and 99 %, lie closer than the tolerance: if not, the quantiles do not."
+    last = np.maximum(np.isfinite(differences).sum(axis=0) - 1, 0)
+    ordered, columns = np.sort(differences, axis=0), np.arange(differences.shape[1])  # NaN come last
+    return ordered[np.floor(0.99 * last).astype(int), columns] - ordered[np.ceil(0.01 * last).astype(int), columns] < tolerance
 
 
 def _constant(difference, logs, tolerance):

@@ -282,15 +282,21 @@ class _Words:
         self.missing = {_plain_word(word) for word in given}
         self.not_detected = {_plain_word(word) for word in ([not_detected] if isinstance(not_detected, str) else not_detected or ())}
 
-    def read_cell(self, word, number):
-        "Kind and number of any cell, `number` being what follows its mark: `empty`, `plain`, `plainly below`, `plainly above`, or as `read` says."
-        if word.lower() in _MISSING:
-            return "empty", np.nan
-        marked = word[0] in "<>"
+    def read_all(self, found):
+        "Numbers, sides and kinds of different cells, stripped; plain numbers and limits are of kind `plain`, empty ones `empty`, the others as `read` says."
+        bare = found.str.replace("^[<>]", "", regex=True).str.strip()
+        numbers = pd.to_numeric(bare, errors="coerce").to_numpy(dtype=float, na_value=np.nan, copy=True)
+        sides = found.str.startswith(">").to_numpy(dtype=np.int8) - found.str.startswith("<").to_numpy(dtype=np.int8)
+        kinds = np.full(len(found), "plain", dtype=object)
         # True and False are no concentrations, whatever pandas makes of them
-        if not np.isnan(number) and (number > 0 or not marked) and word.lower() not in ("true", "false"):
-            return {"<": "plainly below", ">": "plainly above"}.get(word[0], "plain"), number
-        return self.read(word)
+        for k in np.flatnonzero(np.isnan(numbers) | ((sides != 0) & ~(numbers > 0)) | (numbers == 0) | (numbers == 1)):
+            word = found[k].lower()
+            if word in _MISSING:
+                kinds[k], numbers[k], sides[k] = "empty", np.nan, 0
+            elif np.isnan(numbers[k]) or (sides[k] and not numbers[k] > 0) or word in ("true", "false"):
+                kind, numbers[k] = self.read(found[k])
+                kinds[k], sides[k] = kind or "nothing known", _SIDES.get(kind, 0)
+        return numbers, sides, kinds
 
     def read(self, word):
         "Kind and number of a cell that is no plain number: `missing`, `not detected`, `below`, `above`, or None."
@@ -323,32 +329,22 @@ def _numbers_and_sides(cells, limits, words, met):
             raise SurveyError(f"Column {cells.name!r} holds complex numbers; real concentrations were expected. Take their real part if it is meant.")
         return cells.to_numpy(dtype=float, na_value=np.nan), 0
     text = cells.astype("string").str.strip()
-    values, side = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float, na_value=np.nan, copy=True), np.zeros(len(cells), dtype=np.int8)
-    # what is plainly a number is settled; 0 and 1 may be False and True
-    rest = np.flatnonzero(np.isnan(values) | (values == 0) | (values == 1))
-    which, found = pd.factorize(text.iloc[rest])
-    strange = np.zeros(len(cells), dtype=bool)
-    order = np.argsort(which, kind="stable")
-    ends = np.searchsorted(which[order], np.arange(len(found) + 1))
-    numbers = pd.to_numeric(pd.Series(found, dtype="string").str.replace("^[<>]", "", regex=True).str.strip(), errors="coerce").to_numpy(float, na_value=np.nan)
-    for k, (kind, number) in enumerate(map(words.read_cell, found, numbers)):
-        at = rest[order[ends[k]:ends[k + 1]]]
-        if kind == "not detected":
-            strange[at[np.isnan(limits[at])]] = True
-            at = at[~np.isnan(limits[at])]
-            number = limits[at]
-        elif kind is None:
-            strange[at] = True
-            continue
-        values[at], side[at] = number, _SIDES.get(kind, 0)
-        if len(at) and kind in ("missing", "not detected", "below", "above"):
-            met[kind, found[k]] += len(at)
-    if strange.any():
-        raise SurveyError(_text_message(cells, text, strange, words))
+    # the same words stand in many cells: each is looked at once
+    which, found = pd.factorize(text)
+    numbers, sides, kinds = words.read_all(pd.Series(found, dtype="string"))
+    values, side = np.append(numbers, np.nan)[which], np.append(sides, 0)[which]
+    if ((kinds != "plain") & (kinds != "empty")).any():
+        asking = np.append(kinds == "not detected", False)[which]
+        values[asking] = limits[asking]
+        strange = np.append(kinds == "nothing known", False)[which] | (asking & np.isnan(limits))
+        if strange.any():
+            raise SurveyError(_text_message(cells, text, strange, words))
+        count = np.bincount(which[which >= 0], minlength=len(found))
+        met.update({(kinds[k], str(found[k])): int(count[k]) for k in np.flatnonzero((kinds != "plain") & (kinds != "empty"))})
     return values, side
 
 
-_SIDES = {"below": -1, "plainly below": -1, "not detected": -1, "above": 1, "plainly above": 1}
+_SIDES = {"below": -1, "not detected": -1, "above": 1}
 
 
 def _text_message(cells, text, strange, words):

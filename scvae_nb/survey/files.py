@@ -54,7 +54,7 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
     readings = parse_concentrations(
-        frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
+        _columns_of(frame, chosen), negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
         say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
     readings = _with_marks(readings, roles["qualifier"], frame, limits) if roles["qualifier"] else readings
     if isinstance(duplicates, tuple):
@@ -67,6 +67,11 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
         readings, extra, places = readings.select(rows=stays), extra[stays], places[stays]
     return dict(values=readings, coordinates=places, crs=crs, units=units, extra=extra, coordinate_names=names, name=name, allow_negative=allow_negative,
                 duplicates=duplicates, reading=reading)
+
+
+def _columns_of(frame, names):
+    "Some columns as a table, none of them copied."
+    return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
 
 
 def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):

@@ -49,8 +49,9 @@ def _side_array(side, values):
         given = np.asarray(side)
         if given.shape != values.shape:
             raise SurveyError(f"side must have the shape of values, {values.shape}; found {given.shape}.")
-        array = np.array(given, dtype=np.int8, order="F")
-        strange = (array != given) | (np.abs(array) > 1)
+        # those of other readings need no copy
+        array = given if given.dtype == np.int8 and not given.flags.writeable else np.array(given, dtype=np.int8, order="F")
+        strange = (array < -1) | (array > 1) if given.dtype == np.int8 else (array != given) | (np.abs(array) > 1)
         if strange.any():
             raise SurveyError(f"side holds {given[strange][0]:g}; expected -1 where the truth lies below the value, 0 where the value is known, 1 where the "
                               "truth lies above.")

@@ -195,10 +195,12 @@ def find_control_samples(frame, ignore=(), repeats=False):
             return name, flagged
         if name in ignore or is_numeric_dtype(frame[name].dtype):
             continue
-        if not repeats and (again := _repeated_labels(frame[name])).any():
-            return name, again
         words = pd.Series(frame[name].dropna().unique()).astype("string")
-        # a quick look first: identifiers are many, and few of them hold such letters
+        # labels hardly ever occur twice, contents and words do
+        if not repeats and len(words) >= 0.9 * len(frame) and (again := _repeated_labels(frame[name])).any():
+            return name, again
+        # a quick look first: numbers and identifiers are many, and few of them hold such letters
+        words = words[words.str.contains("[A-Za-z]", regex=True).fillna(False)]
         words = words[words.str.contains(_QUICK, regex=True, case=True).fillna(False)].astype(object)
         marked = {word for word in words[words.str.contains(_CONTROL, regex=True) & (words.str.len() < 60)] if not (repeats and _REPEAT.search(word))}
         if marked:
