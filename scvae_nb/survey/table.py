@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
+from .conversion import converted
 from .errors import SurveyError, name_columns, name_rows
 from .files import SurveyReaders, import_geopandas, read_table
 from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
@@ -470,6 +471,13 @@ class Survey(SurveyReaders):
     def to_crs(self, crs):
         "The same survey in another projected coordinate reference system."
         return _reprojected(self, crs)
+
+    def to_units(self, units=None, *, as_elements=False):
+        """The same survey in other units, or oxides as elements: `"ppm"` for all, or for each `{"Au_ppb": "ppm", "Fe2O3_pct": "Fe ppm"}`.
+
+        With `as_elements` every oxide becomes its element by stoichiometry. Values, limits and replicates are converted together, and names that
+        tell a unit or an oxide change. An element of unknown unit is refused. `truth` is dropped."""
+        return converted(self, units, as_elements)
 
     def to_frame(self, marks=False):
         "Coordinates, elements and other columns as a DataFrame; with `marks`, limits are strings: '<0.5', '>1000'."
