@@ -45,6 +45,7 @@ from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
 from .training import TrainingSettings, drawn_seed, hold_out_cells, isolated
 from ..survey.errors import SurveyError, SurveyWarning
+from ..survey.extremes import refuse_beyond_precision
 from ..survey.table import Survey
 from ..survey.transforms import RobustScaler, make_transform, transform_from_dict
 
@@ -125,7 +126,8 @@ def _check_same_elements(model, survey):
     different = [e for e in model.elements_ if (survey.units.get(e) or "") != (model.units_.get(e) or "")]
     if different:
         element = different[0]
-        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {model.units_.get(element)!r}. Convert it first.")
+        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {model.units_.get(element)!r}. "
+                          f"Convert it first: survey.to_units({{{element!r}: {model.units_.get(element)!r}}}), if its unit is known.")
     return survey.select(elements=model.elements_)
 
 
@@ -269,6 +271,7 @@ class Fitting:
         _warn_censored(survey, transform)
         transformed, sides = model_scale(survey, transform)
         scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
+        refuse_beyond_precision(scaler.transform(transformed), transformed, transform.coordinates_names, survey.index)
         device, seed, refined = chosen_device(self.device), drawn_seed(self.random_state), is_refined(self)
         rows = choose_window(survey.coordinates, seed) if refined else np.arange(survey.n_samples)
         settings = training_settings(self, len(rows), device, seed, _open_checkpoint(self, survey, seed, checkpoint))
@@ -380,6 +383,9 @@ def _posterior(model, survey, coordinates, distance_factor):
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
     survey = in_map_units_of(model.survey_, survey, distance_factor)
     fitted = _is_fitted_survey(model, survey)
+    if not fitted:
+        transformed = model_scale(survey, model.transform_)[0]
+        refuse_beyond_precision(model.scaler_.transform(transformed), transformed, model.transform_.coordinates_names, survey.index)
     if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
         posterior, refined = posterior_at(model, survey)
         return survey, posterior, "refined" if refined else "amortised"

@@ -16,6 +16,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from .errors import SurveyError, SurveyWarning, name_columns, name_rows
+from .extremes import refuse_unsquarable
 from .units import PPM_PER_UNIT as PPM_PER_UNIT
 from .units import element_unit as element_unit
 from .units import normalise_unit as normalise_unit
@@ -219,6 +220,7 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     _settle_codes(values, frame, words, allow_negative, met)
     for j in range(frame.shape[1]):
         _refuse_infinite(values[:, j], frame.iloc[:, j])
+        refuse_unsquarable(values[:, j], frame.columns[j], frame.index)
     if not allow_negative:
         _settle_negatives(values, censored, frame, negative_censored, limits)
     _tell(met, say)
@@ -378,7 +380,7 @@ def _settle_codes(values, frame, words, allow_negative, met):
         if abs(code) >= 1e30 or _CODE.match(f"{code:.10g}"):
             at = values == code
             columns = list(frame.columns[at.any(axis=0)])
-            met["loud", f"{code:g} ({name_columns(columns, 4)})"] += int(at.sum())
+            met["loud", f"{code:g} ({name_columns(columns, 4)} in {name_rows(frame.index, at.any(axis=1))})"] += int(at.sum())
             values[at] = np.nan
     large = np.unique(values[values >= 9999])
     for code in large[np.isin(large, [9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0])]:

@@ -7,6 +7,7 @@ __all__ = ['Survey']
 
 # %% ../../nbs/survey/10_table.ipynb #00000003
 import copy
+import warnings
 from html import escape
 
 import numpy as np
@@ -14,7 +15,8 @@ import pandas as pd
 
 from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
 from .conversion import converted
-from .errors import SurveyError, name_columns, name_rows
+from .errors import SurveyError, SurveyWarning, name_columns, name_rows
+from .extremes import refuse_more_than_all, say_far_values
 from .files import SurveyReaders, import_geopandas, read_table
 from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
                                     projected_target, shared_places)
@@ -126,6 +128,10 @@ def _set_values(survey, frame, censored, above_range, **options):
     survey.censored = below | _mask_frame(censored, survey.values, "censored")
     survey.above_range = above | _mask_frame(above_range, survey.values, "above_range")
     _refuse_both(survey.censored, survey.above_range)
+    refuse_more_than_all(survey.values, survey.units)
+    # the reader of a file has said it already
+    for sentence in say_far_values(survey.values, survey.censored | survey.above_range, bool(options.get("allow_negative"))) if survey.reading is None else ():
+        warnings.warn(sentence[0].upper() + sentence[1:], SurveyWarning, stacklevel=4)
 
 
 def _set_duplicates(survey, duplicates, **options):
