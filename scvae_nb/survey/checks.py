@@ -9,6 +9,7 @@ __all__ = ['repeated_analyses', 'exact_multiples', 'impossible_units']
 import numpy as np
 import pandas as pd
 
+from .errors import name_rows
 from .units import PPM_PER_UNIT
 
 # %% ../../nbs/survey/14_checks.ipynb #fd644fec
@@ -113,5 +114,7 @@ def impossible_units(values, units):
         worth = PPM_PER_UNIT.get(units.get(element, ""))
         largest = values[element].max()
         if worth and largest * worth > 1.05e6:  # totals of laboratories reach 102 %
-            told[element] = f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample"
+            rows = (values[element] * worth > 1.05e6).to_numpy()
+            told[element] = (f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample, in {name_rows(values.index, rows)}; expected at "
+                             "most 100 %")
     return told

@@ -12,11 +12,11 @@ from .errors import SurveyError, name_rows
 from .units import PPM_PER_UNIT
 
 # %% ../../nbs/survey/22_extremes.ipynb #30ad764a
-_WHOLE = 1.05e6  # ppm
+_WHOLE, _APART = 1.05e6, 30.0  # ppm; a factor
 
 
 def refuse_more_than_all(values, units):
-    """Raise a SurveyError for cells that hold more than the whole sample, in columns whose other cells do not.
+    """Raise a SurveyError for cells that hold more than the whole sample, in columns whose other cells are far from it.
 
     Parameters
     ----------
@@ -30,7 +30,8 @@ def refuse_more_than_all(values, units):
         if not worth or not np.fmax.reduce(cells, initial=-np.inf) * worth > _WHOLE:
             continue
         above = cells * worth > _WHOLE
-        if above.sum() <= 0.5 * np.isfinite(cells).sum():
+        above &= cells > _APART * np.nanmedian(cells)
+        if above.any():
             largest = float(cells[above].max())
             raise SurveyError(f"Column {column!r}: {largest!r} {units[column]} in {name_rows(values.index, above)}, which is more than the whole sample; "
                               f"expected at most {1e6 / worth:,.6g} {units[column]}. Correct the cells, or leave them empty: missing=[{largest!r}] reads this "
