@@ -121,6 +121,14 @@ def _refuse_uninformative(values, censored, above_range):
             raise SurveyError(f"{len(names)} element{'s' if len(names) > 1 else ''} {problem}{example}: {name_columns(names)}. An element "
                               f"must vary to be denoised. Leave out when reading: exclude={names}.")
 
+# %% ../../nbs/survey/10_table.ipynb #uni00003
+def _check_contents(survey, signed):
+    "Refuse more than the whole sample in a cell, and name values far from the others where no reader has done so."
+    refuse_more_than_all(survey.values, survey.units)
+    if survey.reading is None:
+        for sentence in say_far_values(survey.values, survey.censored | survey.above_range, signed):
+            warnings.warn(sentence[0].upper() + sentence[1:], SurveyWarning, stacklevel=4)
+
 # %% ../../nbs/survey/10_table.ipynb #0000000c
 def _set_values(survey, frame, censored, above_range, **options):
     "Numbers and masks of a survey from its cells and from the masks that came beside them."
@@ -128,10 +136,6 @@ def _set_values(survey, frame, censored, above_range, **options):
     survey.censored = below | _mask_frame(censored, survey.values, "censored")
     survey.above_range = above | _mask_frame(above_range, survey.values, "above_range")
     _refuse_both(survey.censored, survey.above_range)
-    refuse_more_than_all(survey.values, survey.units)
-    # the reader of a file has said it already
-    for sentence in say_far_values(survey.values, survey.censored | survey.above_range, bool(options.get("allow_negative"))) if survey.reading is None else ():
-        warnings.warn(sentence[0].upper() + sentence[1:], SurveyWarning, stacklevel=4)
 
 
 def _set_duplicates(survey, duplicates, **options):
@@ -410,6 +414,7 @@ class Survey(SurveyReaders):
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
         self.check()
+        _check_contents(self, allow_negative)
 
     def check(self, min_samples=3):
         "Raise a SurveyError unless there are `min_samples` samples on a plane and every element varies."
