@@ -17,7 +17,8 @@ from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOp
                                   ElementsOption, EpochsOption, EncodingOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, InferenceName,
                                   InferenceOption, LimitsOption, MissingOption, NegativeOption, NorthingOption, NotDetectedOption, PriorName, PriorOption,
                                   QualifiersOption, QuietOption, ResumeOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption,
-                                  ThousandsOption, ToCrsOption, ToUnitsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options, make_option,
+                                  ThousandsOption, ToCrsOption, ToUnitsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options,
+                                  make_option,
                                   model_panel, split_duplicates, split_limits, split_names, split_units)
 from .runs import (CHECKPOINT, check_output, check_values, describe_survey, held, list_results, plain_messages, read_survey, resumable, say_reading,
                                staged, stop_on_signals, write_run)

@@ -14,8 +14,8 @@ import typer
 
 from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
                                   ElementsOption, EncodingOption, ExcludeOption, FileArgument, HeaderRowsOption, LimitsOption, MissingOption, NegativeOption,
-                                  NorthingOption, NotDetectedOption, QualifiersOption, SheetOption, SkipOption, ThousandsOption, ToCrsOption, ToUnitsOption, UnitsOption, app,
-                                  layout_options, make_option, split_duplicates, split_limits, split_names, split_units)
+                                  NorthingOption, NotDetectedOption, QualifiersOption, SheetOption, SkipOption, ThousandsOption, ToCrsOption,
+                                  ToUnitsOption, UnitsOption, app, layout_options, make_option, split_duplicates, split_limits, split_names, split_units)
 from .runs import describe_survey, plain_messages, read_config, read_survey
 from ..survey.errors import SurveyError
 

@@ -115,6 +115,6 @@ def impossible_units(values, units):
         largest = values[element].max()
         if worth and largest * worth > 1.05e6:  # totals of laboratories reach 102 %
             rows = (values[element] * worth > 1.05e6).to_numpy()
-            told[element] = (f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample, in {name_rows(values.index, rows)}; expected at "
-                             "most 100 %")
+            told[element] = (f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample, in {name_rows(values.index, rows)}; "
+                             "expected at most 100 %")
     return told

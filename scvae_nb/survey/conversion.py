@@ -50,7 +50,7 @@ def parse_request(text, column="the column"):
     for species, unit in ((words[:1], words[1:]), (words[-1:], words[:-1])):
         if species and find_species(species[0]) and normalise_unit(" ".join(unit)) in PPM_PER_UNIT:
             return find_species(species[0]), normalise_unit(" ".join(unit))
-    raise SurveyError(f"{text!r} asked for {column!r} is neither a unit nor a species. Expected a unit ({', '.join(PPM_PER_UNIT)}, mg/kg, ug/g, g/t, wt%, ...), "
+    raise SurveyError(f"{text!r} asked for {column!r} is neither a unit nor a species. Expected a unit ({', '.join(PPM_PER_UNIT)}, mg/kg, ug/g, g/t, wt%), "
                       "an element or an oxide, or both: 'ppm', 'Fe', 'Fe ppm'.")
 
 # %% ../../nbs/survey/22_conversion.ipynb #ffbe177c
@@ -87,7 +87,8 @@ def plan_change(column, unit, request):
     species, wanted = parse_request(request, column)
     wanted = wanted or unit
     if wanted != unit and unit not in PPM_PER_UNIT:
-        raise SurveyError(f"The unit of {column!r} is {f'{unit!r}, which is no mass per mass' if unit else 'not known'}, so it cannot be converted to {wanted}. "
+        what = f"{unit!r}, which is no mass per mass" if unit else "not known"
+        raise SurveyError(f"The unit of {column!r} is {what}, so it cannot be converted to {wanted}. Expected a unit of mass per mass. "
                           f"Say it when reading: units={{{column!r}: 'ppm'}} (or {', '.join(name for name in PPM_PER_UNIT if name != 'ppm')}).")
     up, down = (1.0, 1.0) if wanted == unit else _ratio(PPM_PER_UNIT[unit], PPM_PER_UNIT[wanted])
     if species is None:
@@ -120,7 +121,8 @@ def _renamed(column, species, unit):
         spelled = re.sub(rf"^(\s*){re.escape(head)}", rf"\g<1>{species or head}", spelled)
         if element_unit(spelled) == unit and split_name(spelled)[0] == (species or head):
             return spelled
-    return "_".join(part for part in [species or head, _SPELLED.get(unit, re.sub(r"\W+", "_", unit)), element_method(column).replace(" ", "_")] if part)
+    unit = _SPELLED.get(unit, re.sub(r"\W+", "_", unit))
+    return "_".join(part for part in [species or head, unit, element_method(column).replace(" ", "_")] if part)
 
 # %% ../../nbs/survey/22_conversion.ipynb #62231230
 def plan_conversion(survey, units, as_elements=False):
@@ -145,10 +147,11 @@ def plan_conversion(survey, units, as_elements=False):
         For elements that are not there or cannot be converted, and for names that would occur twice.
     """
     requests = _requests(survey, units, as_elements)
-    unknown = [name for name in requests if survey.units[name] not in PPM_PER_UNIT and parse_request(requests[name], name)[1] not in (None, survey.units[name])]
+    unknown = [name for name, request in requests.items()
+               if survey.units[name] not in PPM_PER_UNIT and parse_request(request, name)[1] not in (None, survey.units[name])]
     if len(unknown) > 1:
-        raise SurveyError(f"The units of {len(unknown)} elements are not known as masses per mass, so they cannot be converted: {name_columns(unknown)}. Say them "
-                          f"when reading: units={{{unknown[0]!r}: 'ppm', ...}}; or name only the others: to_units({{...}}).")
+        raise SurveyError(f"The units of {len(unknown)} elements are not known as masses per mass, so they cannot be converted: {name_columns(unknown)}. Say "
+                          f"them when reading: units={{{unknown[0]!r}: 'ppm', ...}}; or name only the others: to_units({{...}}).")
     plan = {element: plan_change(element, survey.units[element], requests.get(element, survey.units[element])) if element in requests
             else Change(element, survey.units[element], 1.0, 1.0) for element in survey.elements}
     _refuse_names(plan, survey)
@@ -268,7 +271,8 @@ def _converted_record(reading, plan):
     facts = {element: reading.elements.get(element) for element in plan}
     record.elements = {change.name: {**facts[element], "unit": change.unit, "limit": _converted_limit(facts[element].get("limit"), change)}
                        for element, change in plan.items() if facts[element]}
-    changed = [f"{element} in {reading.elements.get(element, {}).get('unit') or 'its unit'} to {change.name} in {change.unit}" for element, change in plan.items()
+    units = {element: reading.elements.get(element, {}).get("unit") or "its unit" for element in plan}
+    changed = [f"{element} in {units[element]} to {change.name} in {change.unit}" for element, change in plan.items()
                if change[2:] != (1.0, 1.0) or change.name != element]
     if changed:
         record.say("cells", f"converted after reading, as asked: {'; '.join(changed[:8])}{'; ...' if len(changed) > 8 else ''}")

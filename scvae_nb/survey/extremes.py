@@ -77,16 +77,20 @@ def far_values(values, limited, signed=False):
 
 
 def _spread(numbers):
-    "Median and robust standard deviation of some numbers; of very many, of five thousand."
-    few = numbers[:: max(1, len(numbers) // 5000)]
-    centre = np.median(few)
-    middle = 1.4826 * np.median(np.abs(few - centre))
-    return float(centre), float(max(middle, np.subtract(*np.percentile(few, [75, 25])) / 1.349))
+    "Median and robust standard deviation of some numbers."
+    centre = np.median(numbers)
+    middle = 1.4826 * np.median(np.abs(numbers - centre))
+    return float(centre), float(max(middle, np.subtract(*np.percentile(numbers, [75, 25])) / 1.349))
+
+
+def _few(cells):
+    "Cells, or of very many some five thousand: enough for a median."
+    return cells[:: max(1, len(cells) // 5000)]
 
 
 def _usual_range(cells, signed):
     "The median, and where the values of an element are expected to end."
-    centre, deviation = _spread(cells if signed else np.log(cells))
+    centre, deviation = _spread(_few(cells) if signed else np.log(_few(cells)))
     if signed:
         return centre, centre - _FAR_RAW * deviation if deviation else -np.inf, centre + _FAR_RAW * deviation if deviation else np.inf
     reach = max(_FAR * deviation, _FACTOR)
@@ -95,7 +99,7 @@ def _usual_range(cells, signed):
 
 def _far_of(cells):
     "How many robust standard deviations the usual range reaches."
-    deviation = _spread(np.log(cells))[1]
+    deviation = _spread(np.log(_few(cells)))[1]
     return max(_FAR, _FACTOR / deviation) if deviation else np.inf
 
 # %% ../../nbs/survey/24_extremes.ipynb #7ff593ce
@@ -115,9 +119,9 @@ def say_far_values(values, limited, signed=False):
     for column, (rows, value, deviations, factor) in far_values(values, limited, signed).items():
         times = "" if signed else f"{factor:.3g} times the median, "
         scale = "" if signed else " of the logarithms"
-        told.append(f"column {column!r}: {value!r} in {name_rows(values.index, rows)} is {times}{min(deviations, 1e12):,.3g} robust standard deviations{scale} from "
-                    f"it; expected within {_FAR_RAW if signed else _FAR:g}. The model keeps it as an anomaly of that sample alone. If it is an error, correct it, "
-                    f"leave the cell empty, or say missing=[{value!r}]")
+        told.append(f"column {column!r}: {value!r} in {name_rows(values.index, rows)} is {times}{min(deviations, 1e12):,.3g} robust standard "
+                    f"deviations{scale} from {'the median' if signed else 'it'}; expected within {_FAR_RAW if signed else _FAR:g}. The model keeps it as an "
+                    f"anomaly of that sample alone. If it is an error, correct it, leave the cell empty, or say missing=[{value!r}]")
     return told
 
 # %% ../../nbs/survey/24_extremes.ipynb #54d8c00d
@@ -163,6 +167,7 @@ def refuse_beyond_precision(scaled, values, names, index):
         column = int(np.flatnonzero(far.any(axis=0))[0])
         rows = far[:, column]
         value = float(values[rows, column][np.argmax(np.abs(scaled[rows, column]))])
-        raise SurveyError(f"Column {names[column]!r}: {value!r} in {name_rows(index, rows)} is {np.abs(scaled[rows, column]).max():.3g} robust standard deviations "
+        distance = np.abs(scaled[rows, column]).max()
+        raise SurveyError(f"Column {names[column]!r}: {value!r} in {name_rows(index, rows)} is {distance:.3g} robust standard deviations "
                           f"from the median; expected within {_PRECISE:g}, because the other samples are lost in rounding beside it. Correct it, or leave the "
                           f"cell empty (missing=[{value!r}] when reading).")
