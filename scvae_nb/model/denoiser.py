@@ -48,6 +48,7 @@ from ..survey.errors import SurveyError, SurveyWarning
 from ..survey.extremes import refuse_beyond_precision
 from ..survey.table import Survey
 from ..survey.transforms import RobustScaler, make_transform, transform_from_dict
+from ..survey.units import PPM_PER_UNIT
 
 # %% ../../nbs/model/60_denoiser.ipynb #02ca8874
 INFERENCES = ("refined", "amortised")
@@ -126,8 +127,10 @@ def _check_same_elements(model, survey):
     different = [e for e in model.elements_ if (survey.units.get(e) or "") != (model.units_.get(e) or "")]
     if different:
         element = different[0]
-        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {model.units_.get(element)!r}. "
-                          f"Convert it first: survey.to_units({{{element!r}: {model.units_.get(element)!r}}}), if its unit is known.")
+        wanted = {e: model.units_[e] for e in different}
+        known = all(unit in PPM_PER_UNIT for e in different for unit in (survey.units.get(e), wanted[e]))
+        remedy = f"Convert first: survey.to_units({wanted})" if known else f"Say the units of both surveys when reading: units={{{element!r}: '...'}}"
+        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {wanted[element]!r}. {remedy}.")
     return survey.select(elements=model.elements_)
 
 
