@@ -274,7 +274,8 @@ class Fitting:
         _warn_censored(survey, transform)
         transformed, sides = model_scale(survey, transform)
         scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
-        refuse_beyond_precision(scaler.transform(transformed), transformed, transform.coordinates_names, survey.index)
+        heavy_tails = self.likelihood != "normal"
+        refuse_beyond_precision(scaler.transform(transformed), transformed, transform.coordinates_names, survey.index, heavy_tails)
         device, seed, refined = chosen_device(self.device), drawn_seed(self.random_state), is_refined(self)
         rows = choose_window(survey.coordinates, seed) if refined else np.arange(survey.n_samples)
         settings = training_settings(self, len(rows), device, seed, _open_checkpoint(self, survey, seed, checkpoint))
@@ -388,7 +389,8 @@ def _posterior(model, survey, coordinates, distance_factor):
     fitted = _is_fitted_survey(model, survey)
     if not fitted:
         transformed = model_scale(survey, model.transform_)[0]
-        refuse_beyond_precision(model.scaler_.transform(transformed), transformed, model.transform_.coordinates_names, survey.index)
+        heavy_tails = model.likelihood != "normal"
+        refuse_beyond_precision(model.scaler_.transform(transformed), transformed, model.transform_.coordinates_names, survey.index, heavy_tails)
     if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
         posterior, refined = posterior_at(model, survey)
         return survey, posterior, "refined" if refined else "amortised"

@@ -125,7 +125,7 @@ def say_far_values(values, limited, signed=False):
     return told
 
 # %% ../../nbs/survey/24_extremes.ipynb #54d8c00d
-_LARGEST, _SMALLEST, _PRECISE = 1e100, 1e-100, 1e9
+_LARGEST, _SMALLEST, _PRECISE, _SQUARES = 1e100, 1e-100, 1e9, 1e3
 
 
 def refuse_unsquarable(numbers, column, index):
@@ -148,8 +148,8 @@ def refuse_unsquarable(numbers, column, index):
                           "as missing.")
 
 
-def refuse_beyond_precision(scaled, values, names, index):
-    """Raise a SurveyError for values so far from the others that these are lost in rounding.
+def refuse_beyond_precision(scaled, values, names, index, heavy_tails=True):
+    """Raise a SurveyError for values so far from the others that these are lost beside them.
 
     Parameters
     ----------
@@ -161,13 +161,20 @@ def refuse_beyond_precision(scaled, values, names, index):
         Names of the q columns.
     index : pandas.Index
         Row labels, for the message.
+    heavy_tails : bool
+        Whether the likelihood has heavy tails. Without them a single value bends the fit of all others long before rounding does.
     """
-    far = np.abs(scaled) > _PRECISE
+    most = _PRECISE if heavy_tails else _SQUARES
+    far = np.abs(scaled) > most
     if far.any():
         column = int(np.flatnonzero(far.any(axis=0))[0])
         rows = far[:, column]
         value = float(values[rows, column][np.argmax(np.abs(scaled[rows, column]))])
         distance = np.abs(scaled[rows, column]).max()
         raise SurveyError(f"Column {names[column]!r}: {value!r} in {name_rows(index, rows)} is {distance:.3g} robust standard deviations "
-                          f"from the median; expected within {_PRECISE:g}, because the other samples are lost in rounding beside it. Correct it, or leave the "
-                          f"cell empty (missing=[{value!r}] when reading).")
+                          f"from the median; expected within {most:g}, because {_WHY_FAR[heavy_tails]}. Correct it, or leave the cell empty "
+                          f"(missing=[{value!r}] when reading).")
+
+
+_WHY_FAR = {True: "the other samples are lost in rounding beside it",
+            False: "under likelihood='normal' it bends the fit of the other samples (likelihood='studentt' takes up to 1e+09)"}

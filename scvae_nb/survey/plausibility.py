@@ -97,7 +97,8 @@ def unlikely_units(values, censored, units, stated=()):
             there = _readable(ratio * PPM_PER_UNIT[fitting] / PPM_PER_UNIT[unit])
             remedy = f"In {fitting} it would be {there} times: say units={{{column!r}: {fitting!r}}} if that is meant"
         within = "thousandfold" if ratio > 1 or element not in _FAR_BELOW else "ten thousandfold"
-        told[column] = (f"its median, {float(f'{median:.4g}'):,.10g} {unit}, is {side} what the upper continental crust has ({_content(CRUSTAL_PPM[element])} {element}); "
+        median, crust = float(f"{median:.4g}"), _content(CRUSTAL_PPM[element])
+        told[column] = (f"its median, {median:,.10g} {unit}, is {side} what the upper continental crust has ({crust} {element}); "
                         f"expected within a {within}. {remedy}; units={{{column!r}: {unit!r}}} if it is right as it stands")
     return told
 
