@@ -34,7 +34,7 @@ def refuse_more_than_all(values, units):
         if above.any():
             largest = float(cells[above].max())
             raise SurveyError(f"Column {column!r}: {largest!r} {units[column]} in {name_rows(values.index, above)}, which is more than the whole sample; "
-                              f"expected at most {1e6 / worth:,.6g} {units[column]}. Correct the cells, or leave them empty: missing=[{largest!r}] reads this "
+                              f"expected at most {1e6 / worth:,.10g} {units[column]}. Correct the cells, or leave them empty: missing=[{largest!r}] reads this "
                               f"number as missing. If the unit of the column is another, say units={{{column!r}: '...'}}.")
 
 # %% ../../nbs/survey/24_extremes.ipynb #08f2a358
@@ -176,5 +176,5 @@ def refuse_beyond_precision(scaled, values, names, index, heavy_tails=True):
                           f"(missing=[{value!r}] when reading).")
 
 
-_WHY_FAR = {True: "the other samples are lost in rounding beside it",
+_WHY_FAR = {True: "in sums of squares the other samples are lost in rounding beside it",
             False: "under likelihood='normal' it bends the fit of the other samples (likelihood='studentt' takes up to 1e+09)"}
