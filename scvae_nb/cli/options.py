@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName', 'table_panel', 'model_panel', 'FileArgument',
            'ForceOption', 'ResumeOption', 'QuietOption', 'EastingOption', 'NorthingOption', 'CrsOption', 'ToCrsOption',
-           'ElementsOption', 'UnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption', 'SheetOption',
-           'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption', 'SkipOption',
-           'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName', 'ControlsOption',
-           'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption', 'EpochsOption',
-           'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units', 'split_limits',
-           'split_duplicates', 'split_skip', 'layout_options']
+           'ElementsOption', 'UnitsOption', 'ToUnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption',
+           'SheetOption', 'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption',
+           'SkipOption', 'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName',
+           'ControlsOption', 'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption',
+           'EpochsOption', 'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units',
+           'split_limits', 'split_duplicates', 'split_skip', 'layout_options']
 
 # %% ../../nbs/cli/05_options.ipynb #d26b9496
 from enum import Enum
@@ -73,6 +73,8 @@ ToCrsOption = Annotated[Optional[str], make_option("Reproject to this metric sys
 ElementsOption = Annotated[Optional[list[str]], make_option("Element columns, such as Cu,Ni,Zn; default: those found.", panel=table_panel)]
 UnitsOption = Annotated[Optional[list[str]], make_option("ppm, or for each element Cu=ppm,Au=ppb; default: from the names "
     "of the columns.", panel=table_panel)]
+ToUnitsOption = Annotated[Optional[list[str]], make_option("Convert after reading: ppm, or for each element Au_ppb=ppm,Fe2O3_pct=Fe; oxides become elements "
+    "and elements oxides by stoichiometry.", panel=table_panel)]
 ExcludeOption = Annotated[Optional[list[str]], make_option("Columns that are not elements to denoise, such as Ir,Hg.", panel=table_panel)]
 LimitsOption = Annotated[Optional[list[str]], make_option("Detection limits, such as Ag=0.1,Au=2: smaller values are below.",
     "--detection-limits", panel=table_panel)]
@@ -124,12 +126,12 @@ def _split_pairs(option: str, pairs: list[str], expected: str) -> dict[str, str]
     return {name.strip(): value.strip() for name, value in (pair.split("=") for pair in pairs)}
 
 
-def split_units(values: Optional[list[str]]):
-    """Units from `--units ppm` (all elements: a string) or `--units Cu=ppm,Au=ppb` (a dict)."""
+def split_units(values: Optional[list[str]], option: str = "--units"):
+    """Units from `--units ppm` (all elements: a string) or `--units Cu=ppm,Au=ppb` (a dict); `option` is its name in messages."""
     pairs = split_names(values)
     if pairs is None or (len(pairs) == 1 and "=" not in pairs[0]):
         return pairs and pairs[0]
-    return _split_pairs("--units", pairs, "one unit for all elements, such as ppm, or element=unit pairs, "
+    return _split_pairs(option, pairs, "one unit for all elements, such as ppm, or element=unit pairs, "
                                           "such as Cu=ppm,Au=ppb")
 
 

@@ -46,8 +46,10 @@ from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
 from .training import TrainingSettings, drawn_seed, hold_out_cells, isolated
 from ..survey.errors import SurveyError, SurveyWarning
+from ..survey.extremes import refuse_beyond_precision
 from ..survey.table import Survey
 from ..survey.transforms import make_transform, transform_from_dict
+from ..survey.units import PPM_PER_UNIT
 
 # %% ../../nbs/model/60_denoiser.ipynb #02ca8874
 INFERENCES = ("refined", "amortised")
@@ -126,7 +128,10 @@ def _check_same_elements(model, survey):
     different = [e for e in model.elements_ if (survey.units.get(e) or "") != (model.units_.get(e) or "")]
     if different:
         element = different[0]
-        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {model.units_.get(element)!r}. Convert it first.")
+        wanted = {e: model.units_[e] for e in different}
+        known = all(unit in PPM_PER_UNIT for e in different for unit in (survey.units.get(e), wanted[e]))
+        remedy = f"Convert first: survey.to_units({wanted})" if known else f"Say the units of both surveys when reading: units={{{element!r}: '...'}}"
+        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {wanted[element]!r}. {remedy}.")
     return survey.select(elements=model.elements_)
 
 
@@ -272,6 +277,7 @@ class Fitting:
         transformed, sides = model_scale(survey, transform)
         scaler = CanonicalScaler().fit(transformed, transform.coordinates_names, sides)
         values, sides = scaler.transform(transformed), None if sides is None else scaler.arranged(sides)
+        refuse_beyond_precision(scaler.restored(values), transformed, transform.coordinates_names, survey.index, self.likelihood != "normal")
         device, seed, refined = chosen_device(self.device), drawn_seed(self.random_state), is_refined(self)
         rows, spacing = canonical_rows(survey.coordinates, values), survey.spacing()
         if refined:
@@ -388,6 +394,10 @@ def _posterior(model, survey, coordinates, distance_factor):
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
     survey = in_map_units_of(model.survey_, survey, distance_factor)
     fitted = _is_fitted_survey(model, survey)
+    if not fitted:
+        transformed = model_scale(survey, model.transform_)[0]
+        standardised, heavy_tails = model.scaler_.restored(model.scaler_.transform(transformed)), model.likelihood != "normal"
+        refuse_beyond_precision(standardised, transformed, model.transform_.coordinates_names, survey.index, heavy_tails)
     if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
         posterior, refined = posterior_at(model, survey)
         return survey, posterior, "refined" if refined else "amortised"

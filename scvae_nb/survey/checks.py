@@ -9,6 +9,7 @@ __all__ = ['repeated_analyses', 'exact_multiples', 'impossible_units']
 import numpy as np
 import pandas as pd
 
+from .errors import name_rows
 from .units import PPM_PER_UNIT
 
 # %% ../../nbs/survey/14_checks.ipynb #fd644fec
@@ -119,6 +120,8 @@ def impossible_units(values, units):
     for element in values.columns:
         worth = PPM_PER_UNIT.get(units.get(element, ""))
         largest = values[element].max()
-        if worth and largest * worth > 1.0001e6:
-            told[element] = f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample"
+        if worth and largest * worth > 1.05e6:  # totals of laboratories reach 102 %
+            rows = (values[element] * worth > 1.05e6).to_numpy()
+            told[element] = (f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample, in {name_rows(values.index, rows)}; "
+                             "expected at most 100 %")
     return told

@@ -17,6 +17,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from .errors import SurveyError, SurveyWarning, name_columns, name_rows
 from .readings import Readings
+from .extremes import refuse_unsquarable
 from .units import PPM_PER_UNIT as PPM_PER_UNIT
 from .units import element_unit as element_unit
 from .units import normalise_unit as normalise_unit
@@ -214,6 +215,8 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
             values[blank, j], side[blank, j] = limits[blank, j], -1
     _settle_codes(values, frame, words, allow_negative, met)
     _refuse_infinite(values, frame)
+    for j, column in enumerate(frame.columns):
+        refuse_unsquarable(values[:, j], column, frame.index)
     if not allow_negative:
         _settle_negatives(values, side, frame, negative_censored, limits)
     _tell(met, say)
@@ -394,7 +397,8 @@ def _settle_codes(values, frame, words, allow_negative, met):
     for code in np.unique(some[suspicious]):
         if abs(code) >= 1e30 or _CODE.match(f"{code:.10g}"):
             at = some == code
-            met["loud", f"{code:g} ({name_columns(frame.columns[columns[at.any(axis=0)]], 4)})"] += int(at.sum())
+            named = name_columns(frame.columns[columns[at.any(axis=0)]], 4)
+            met["loud", f"{code:g} ({named} in {name_rows(frame.index, at.any(axis=1))})"] += int(at.sum())
             some[at] = np.nan
     values[:, columns] = some
     _refuse_large_codes(values, frame)

@@ -15,15 +15,17 @@ from pandas.api.types import is_numeric_dtype
 from .checks import exact_multiples, impossible_units, repeated_analyses
 from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
 from .errors import SurveyError, name_columns, name_rows
+from .extremes import refuse_more_than_all, say_far_values
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
+from .plausibility import explain_multiple, rows_above_all, unlikely_units
 from .reading import Reading
 from .readings import Readings
 from .replicates import parse_replicates, repeated_rows
 from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
                                    refuse_long_table, settled_control_samples)
-from .units import element_method
+from .units import element_method, normalise_unit
 from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
@@ -59,8 +61,11 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     readings = _with_marks(readings, roles["qualifier"], frame, limits) if roles["qualifier"] else readings
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
-    units = _settled_units(units, chosen, reading)
-    stays = _checked(readings, places, frame, units, 10 if numbered else 3, reading)
+    stated, units = {} if isinstance(units, str) else as_mapping(units, "units"), _settled_units(units, chosen, reading)
+    stays = _checked(readings, places, frame, 10 if numbered else 3, reading)
+    _check_contents(readings, units, stated, reading)
+    for sentence in say_far_values(readings.values, readings.limited, allow_negative):
+        reading.warn("checks", sentence)
     _write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
     extra = frame.drop(columns=chosen + used)
     if not stays.all():
@@ -262,7 +267,7 @@ def _settled_units(units, chosen, reading):
     return {**found, **stated}
 
 # %% ../../nbs/survey/09_files.ipynb #aa170003
-def _checked(readings, places, frame, units, fewest, reading):
+def _checked(readings, places, frame, fewest, reading):
     "Which rows stay: all but those that repeat another; says what contradicts itself."
     copies = repeated_analyses(readings, places, fewest)
     if copies.any():
@@ -272,17 +277,30 @@ def _checked(readings, places, frame, units, fewest, reading):
                                + ("? They are few, and stay." if few else ". They are left out, because they would count as independent measurements without "
                                    "error."))
         copies &= not few
+    return ~copies
+
+
+def _check_contents(readings, units, stated, reading):
+    "Say which columns are one analysis twice, and whose unit cannot be right or is hardly right; a unit stated for an element is not doubted."
+    values, limited = readings.values, readings.limited
+    known = {**find_elements(values.columns), **(dict.fromkeys(values, units) if isinstance(units, str) else units)}
+    known = {element: normalise_unit(unit) for element, unit in known.items()}
     multiples = {}
     for first, second, factor in exact_multiples(readings):
-        multiples.setdefault(second, f"{second!r} is {factor:.6g} times {first!r}")
+        multiples.setdefault(second, explain_multiple(first, second, factor, known))
     if multiples:
         reading.warn("checks", f"columns that are multiples of another, one analysis and not two: {'; '.join(list(multiples.values())[:8])}"
                                f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
                                f"exclude={list(multiples)}")
-    resolved = find_elements(readings.elements)
-    for sentence in impossible_units(readings.values, {**resolved, **(dict.fromkeys(readings.elements, units) if isinstance(units, str) else units)}).items():
-        reading.warn("checks", f"the unit of column {sentence[0]!r} cannot be right: {sentence[1]}; say units={{{sentence[0]!r}: '...'}}")
-    return ~copies
+    refuse_more_than_all(values, known)
+    impossible = impossible_units(values, known)
+    for element, sentence in impossible.items():
+        reading.warn("checks", f"the unit of column {element!r} cannot be right: {sentence}; say units={{{element!r}: '...'}}")
+    for element, sentence in unlikely_units(values, limited, known, [*stated, *impossible]).items():
+        reading.warn("checks", f"the unit of column {element!r} is hardly right: {sentence}")
+    possible = values.drop(columns=list(impossible))
+    if sentence := rows_above_all(possible, limited[possible.columns], known):
+        reading.warn("checks", sentence)
 
 
 def _write_record(reading, frame, chosen, roles, units, limits, places):

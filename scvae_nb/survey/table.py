@@ -7,13 +7,16 @@ __all__ = ['Survey']
 
 # %% ../../nbs/survey/10_table.ipynb #00000003
 import copy
+import warnings
 from html import escape
 
 import numpy as np
 import pandas as pd
 
 from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
-from .errors import SurveyError, name_columns
+from .conversion import converted
+from .errors import SurveyError, SurveyWarning, name_columns
+from .extremes import refuse_more_than_all, say_far_values
 from .files import SurveyReaders, import_geopandas, read_table
 from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
                                     projected_target, shared_places)
@@ -106,6 +109,14 @@ def _lowest(column):
 
 def _highest(column):
     return np.fmax.reduce(column, initial=np.nan)
+
+# %% ../../nbs/survey/10_table.ipynb #uni00003
+def _check_contents(survey, signed):
+    "Refuse more than the whole sample in a cell, and name values far from the others where no reader has done so."
+    refuse_more_than_all(survey.values, survey.units)
+    if survey.reading is None:
+        for sentence in say_far_values(survey.values, survey.readings.limited, signed):
+            warnings.warn(sentence[0].upper() + sentence[1:], SurveyWarning, stacklevel=4)
 
 # %% ../../nbs/survey/10_table.ipynb #0000000c
 def _settled_readings(frame, side, censored, above_range, **options):
@@ -402,6 +413,7 @@ class Survey(SurveyReaders):
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
         self.check()
+        _check_contents(self, allow_negative)
 
     def check(self, min_samples=3):
         "Raise a SurveyError unless there are `min_samples` samples on a plane and every element varies."
@@ -485,6 +497,13 @@ class Survey(SurveyReaders):
     def to_crs(self, crs):
         "The same survey in another projected coordinate reference system."
         return _reprojected(self, crs)
+
+    def to_units(self, units=None, *, as_elements=False):
+        """The same survey in other units, or oxides as elements: `"ppm"` for all, or for each `{"Au_ppb": "ppm", "Fe2O3_pct": "Fe ppm"}`.
+
+        With `as_elements` every oxide becomes its element by stoichiometry. Values, limits and replicates are converted together, and names that
+        tell a unit or an oxide change. An element of unknown unit is refused. `truth` is dropped."""
+        return converted(self, units, as_elements)
 
     def to_frame(self, marks=False):
         "Coordinates, elements and other columns as a DataFrame; with `marks`, limits are strings: '<0.5', '>1000'."
