@@ -14,14 +14,15 @@ from pandas.api.types import is_numeric_dtype
 
 from .checks import exact_multiples, impossible_units, repeated_analyses
 from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .control_samples import read_control_samples, replicates_of
 from .errors import SurveyError, name_columns, name_rows
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
 from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
 from .reading import Reading
 from .replicates import parse_replicates, repeated_rows
-from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
-                                   refuse_long_table, settled_control_samples)
+from .roles import (depth_columns, doubtful_elements, find_companions, find_control_samples, find_qualifiers, marks_of, near_elements,
+                                   refuse_blanks_beside_limits, refuse_long_table, settled_control_samples)
 from .units import element_method
 from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
 
@@ -47,16 +48,18 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
     numbered = [duplicates] if isinstance(duplicates, str) else []
-    frame = settled_control_samples(frame, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    whole = frame
+    frame = settled_control_samples(whole, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    cells = dict(negative_censored=negative_censored, allow_negative=allow_negative, missing=missing, not_detected=not_detected,
+                 blank_is_censored=blank_is_censored)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
-    values, censored, above_range = parse_concentrations(
-        frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
-        say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
-    for element, column in roles["qualifier"].items():
-        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element))
+    values, censored, above_range = _layers(frame, chosen, roles["qualifier"], limits, cells, reading)
+    controls = None
+    if control_samples == "use" and reading.controls is not None:
+        controls = _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, [easting, northing, *numbered], bool(numbered))
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
     units = _settled_units(units, chosen, reading)
@@ -65,8 +68,32 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     extra = frame.drop(columns=chosen + used)
     if not stays.all():
         values, censored, above_range, extra, places = values[stays], censored[stays], above_range[stays], extra[stays], places[stays]
+    if controls is not None and duplicates is None:
+        duplicates = replicates_of(controls, values.index, reading)
     return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range, extra=extra,
-                coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates, reading=reading)
+                coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates, controls=controls, reading=reading)
+
+
+def _layers(frame, chosen, qualifiers, limits, cells, reading, of=""):
+    "Values, censored and above range of the elements of a table; `of` says whose cells they are."
+    layers = parse_concentrations(frame[chosen], detection_limits=limits, say=lambda sentence, loud: (reading.warn if loud else reading.say)(
+        "cells", of + sentence), **{**cells, "blank_is_censored": bool(cells["blank_is_censored"])})
+    for element, column in qualifiers.items():
+        _apply_marks(*layers, element, frame[column], limits.get(element))
+    return layers
+
+
+def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats):
+    "The control samples of a table, their cells read as those of the samples."
+    marks = find_control_samples(whole, other, repeats)
+    frame = whole[np.any([rows for _, rows in marks.values()], axis=0)]
+    # blanks may be the only rows with a '<', in a column that says nothing of the samples; limits of each sample are not theirs
+    found = find_qualifiers(whole, chosen, qualifiers)
+    stated = {name: limit for name, limit in as_mapping(detection_limits, "detection_limits").items() if isinstance(limit, str) or not np.ndim(limit)}
+    silent = Reading(reading.source)
+    silent.limits = reading.limits
+    limits = _settled_limits(frame, chosen, roles, stated, cells["blank_is_censored"], silent)
+    return read_control_samples(whole, marks, _layers(frame, chosen, found, limits, cells, reading, "control samples: "), reading, other)
 
 
 def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
@@ -453,7 +480,8 @@ class SurveyReaders:
         qualifiers : dict, bool or None
             Element to the column that holds its `<` and `>`; found when not given, unused when False.
         control_samples : str or None
-            What to do with blanks, standards and duplicates: `"leave out"` or `"keep"`; asked for where there are some.
+            What to do with blanks, standards and duplicates: `"use"` (the duplicates tell the measurement error, unless `duplicates` is given; all
+            stand in `survey.controls`), `"leave out"` or `"keep"` (as samples); asked for where there are some.
 
         Returns
         -------

@@ -236,6 +236,8 @@ def _summary(survey):
     if survey.duplicates is not None:
         left = f", {survey.n_rows_left:,} rows left the survey for them" if survey.n_rows_left else ""
         facts.append(("replicates", f"{len(survey.duplicates):,} analyses in {survey.duplicates.n_groups:,} groups{left}"))
+    if survey.controls is not None:
+        facts.append(("control samples", str(survey.controls)))
     return facts
 
 
@@ -319,7 +321,8 @@ def _select(survey, elements, rows):
         survey, elements=elements, units={name: survey.units[name] for name in elements}, index=survey.index[positions],
         values=survey.values[elements].iloc[positions], censored=survey.censored[elements].iloc[positions],
         above_range=survey.above_range[elements].iloc[positions], coordinates=survey.coordinates[positions], duplicates=duplicates,
-        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0)
+        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0,
+        controls=survey.controls and survey.controls.select(elements))
 
 
 def _reprojected(survey, crs):
@@ -357,7 +360,7 @@ class Survey(SurveyReaders):
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, above_range=None, extra=None, duplicates=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None, controls=None):
         """
         Parameters
         ----------
@@ -391,6 +394,8 @@ class Survey(SurveyReaders):
             Whether negative values are values like any other, such as logarithms; otherwise they are refused.
         reading : Reading or None
             What the reader of a file decided.
+        controls : ControlSamples or None
+            Blanks, standards and duplicates that came with the samples.
         """
         frame, self.reading = _value_frame(values, elements), reading
         self.elements, self.index = list(frame.columns), frame.index
@@ -402,6 +407,7 @@ class Survey(SurveyReaders):
         _set_values(self, frame, censored, above_range, **signs)
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
+        self.controls = None if controls is None else controls.select(self.elements, self.units)
         self.check()
 
     def check(self, min_samples=3):
