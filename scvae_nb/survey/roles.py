@@ -355,7 +355,8 @@ def settled_control_samples(frame, choice, reading, ignore=(), repeats=False):
         if choice is not None:
             reading.say("rows", f"control_samples={choice!r}: no row is marked as a control sample")
         return frame
-    texts = list(dict.fromkeys(str(cell) for name, (_, marked) in found.items() for cell in frame[name][marked].unique()))
+    few = sorted(found, key=lambda name: frame[name][found[name][1]].nunique())    # kinds before labels
+    texts = list(dict.fromkeys(str(cell) for name in few for cell in frame[name][found[name][1]].dropna().unique()))
     what = (f"Column{'s' if len(found) > 1 else ''} {name_columns(found)} mark{'' if len(found) > 1 else 's'} {name_rows(frame.index, rows)} as control "
             f"samples ({name_columns(texts, 4)})")
     if choice is None:
