@@ -8,9 +8,9 @@ __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName'
            'ElementsOption', 'UnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption', 'SheetOption',
            'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption', 'SkipOption',
            'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName', 'ControlsOption',
-           'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption', 'EpochsOption',
-           'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units', 'split_limits',
-           'split_duplicates', 'split_skip', 'layout_options']
+           'CertifiedOption', 'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption',
+           'InferenceOption', 'EpochsOption', 'StatisticOption', 'SeedOption', 'make_choice', 'make_option',
+           'split_names', 'split_units', 'split_limits', 'split_duplicates', 'split_skip', 'layout_options']
 
 # %% ../../nbs/cli/05_options.ipynb #d26b9496
 from enum import Enum
@@ -98,6 +98,8 @@ QualifiersOption = Annotated[Optional[list[str]], make_option("Columns of < and 
 ControlsName = make_choice("ControlsName", *(choice.replace(" ", "-") for choice in CONTROL_CHOICES))
 ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates among the rows. use: duplicates tell the "
     "measurement error, blanks and standards are judged in the report; leave-out; keep: as samples.", "--control-samples", panel=table_panel)]
+CertifiedOption = Annotated[Optional[Path], make_option("Table of certified values of the standards, for their bias: names in the first column, then element "
+    "columns called as in FILE. With --control-samples use.", "--certified", panel=table_panel)]
 ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote.", "--config", panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]

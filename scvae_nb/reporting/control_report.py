@@ -10,7 +10,7 @@ __all__ = ['BLANK_FACTOR', 'control_template', 'standard_sentences', 'blank_sent
 import numpy as np
 
 from .control_plots import plot_blanks, plot_standard
-from .figures import format_number, picture_bytes
+from .figures import format_number
 from .plots import short_names, unit_label
 from ..survey.bias_and_contamination import blank_table, standard_table
 from ..survey.control_samples import LEVEL_WORDS, describe_controls
@@ -226,7 +226,7 @@ def control_section(survey, draw):
     ----------
     survey : Survey
     draw : callable
-        `draw(name, png, text)` keeps a picture and returns what the page needs to show it.
+        `draw(name, figure, text)` keeps a picture and returns what the page needs to show it.
 
     Returns
     -------
@@ -247,13 +247,12 @@ def control_section(survey, draw):
             told = standard_sentences(name, table.loc[name], names)
             section["standards"].append(" ".join(told))
             if number < _shown_standards and table.loc[name, "beyond_action"].notna().any():
-                picture = picture_bytes(plot_standard(survey, name))
-                section["charts"].append(draw(f"standard_{number + 1}", picture, f"Control chart of {name}. {' '.join(told)}"))
+                section["charts"].append(draw(f"standard_{number + 1}", plot_standard(survey, name), f"Control chart of {name}. {' '.join(told)}"))
     if "blanks" in tables:
         section["blanks"] = blank_sentences(tables["blanks"], names)
         section["blank_rows"] = _blank_rows(tables["blanks"], survey)
         if (tables["blanks"]["lower_quartile"] > 0).any():
-            section["blank_chart"] = draw("blanks", picture_bytes(plot_blanks(survey, BLANK_FACTOR)),
+            section["blank_chart"] = draw("blanks", plot_blanks(survey, BLANK_FACTOR),
                                           f"What the blanks hold, against the samples. {' '.join(section['blanks'])}")
     return section
 

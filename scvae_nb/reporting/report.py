@@ -824,7 +824,7 @@ def write_report(model, result, directory, *, title: str | None = None, scores: 
     scores = evaluate(result.survey, result) if scores is None else scores
     images = _overview_images(model, result, scores, figures)
     pages = _element_pages(result, scores, figures, progress)
-    controls = control_section(result.survey, lambda name, data, text: _image(data, figures / f"all_{name}.png", text))
+    controls = control_section(result.survey, lambda name, figure, text: _image(picture_bytes(figure), figures / f"all_{name}.png", text))
     _write_tables(model, result, scores, tables)
     title = title or f"Denoised survey: {result.survey.name}"
     page = directory / "report.html"

@@ -8,12 +8,14 @@ __all__ = ['KINDS', 'LEVEL_WORDS', 'kind_of', 'level_of', 'classify', 'match_ori
 
 # %% ../../nbs/survey/36_control_samples.ipynb #40ab8fe5
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from .errors import SurveyError, name_columns, name_rows
+from .formats import read_table
 from .replicates import ReplicateTable
 from .roles import is_control, label_text, named_originals, without_suffix
 
@@ -227,8 +229,9 @@ class ControlSamples:
 
         Parameters
         ----------
-        values : pandas.DataFrame or dict
-            Rows: names of standards; columns: elements, in their units; NaN where nothing is certified. Or name to {element: value}.
+        values : pandas.DataFrame, dict, str or pathlib.Path
+            Rows: names of standards; columns: elements, in their units; NaN where nothing is certified. Or name to {element: value}; or a file with such a
+            table, whose first column holds the names.
 
         Returns
         -------
@@ -248,7 +251,10 @@ class ControlSamples:
 # %% ../../nbs/survey/36_control_samples.ipynb #e1d850b6
 def _certified(controls, values):
     "Certified values as a DataFrame; names and elements that are not there, and numbers that are no contents, are refused."
-    table = pd.DataFrame(values).copy() if isinstance(values, pd.DataFrame) else pd.DataFrame(values).T
+    if isinstance(values, (str, Path)):
+        values = pd.DataFrame(read_table(values))
+        values = values.set_index(values.columns[0])
+    table = values.copy() if isinstance(values, pd.DataFrame) else pd.DataFrame(values).T
     names = list(controls.standards)
     same = {re.sub(r"[\s_\-]", "", name).upper(): name for name in names}
     table.index = [same.get(re.sub(r"[\s_\-]", "", str(name)).upper(), str(name)) for name in table.index]

@@ -29,7 +29,7 @@ from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
                      detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None, missing=None,
-                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, reading=None):
+                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None, reading=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
 
     Parameters
@@ -60,6 +60,10 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     controls = None
     if control_samples == "use" and reading.controls is not None:
         controls = _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, [easting, northing, *numbered], bool(numbered))
+    if certified is not None:
+        if controls is None:
+            raise SurveyError("Certified values were given, but no control samples are used. Say control_samples='use', and mark the standards in the table.")
+        controls = controls.with_certified(certified)
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
     units = _settled_units(units, chosen, reading)
@@ -429,7 +433,7 @@ class SurveyReaders:
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
              detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None, *, decimal=None, thousands=None, encoding=None,
-             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None):
+             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
 
@@ -482,6 +486,9 @@ class SurveyReaders:
         control_samples : str or None
             What to do with blanks, standards and duplicates: `"use"` (the duplicates tell the measurement error, unless `duplicates` is given; all
             stand in `survey.controls`), `"leave out"` or `"keep"` (as samples); asked for where there are some.
+        certified : pandas.DataFrame, dict, str or pathlib.Path or None
+            Certified values of the standards, with `control_samples="use"`: a row a standard, a column an element, or a file with such a table, whose first
+            column holds the names. The report then tells their bias.
 
         Returns
         -------
@@ -491,7 +498,7 @@ class SurveyReaders:
         return cls(**file_arguments(path, sheet, easting, northing, crs, layout, elements=elements, units=units, to_crs=to_crs,
                                     detection_limits=detection_limits, negative_censored=negative_censored, exclude=exclude,
                                     allow_negative=allow_negative, duplicates=duplicates, missing=missing, not_detected=not_detected,
-                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples))
+                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples, certified=certified))
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, **options):
