@@ -60,7 +60,8 @@ def standard_sentences(name, table, names):
     """
     most = int(table["analyses"].max())
     table = table.rename(index=names)
-    lines = [f"Standard {name} was analysed {most:,} time{'' if most == 1 else 's'}."]
+    called = f"{name[:1].upper()}{name[1:]}" if "standard" in name.lower() else f"Standard {name}"
+    lines = [f"{called} was analysed {most:,} time{'' if most == 1 else 's'}."]
     if table["relative_percent"].notna().any():
         lines[0] = lines[0][:-1] + f"; its results have a relative standard deviation of {_spread(table['relative_percent'])}, over all batches together."
     if most < FEWEST_GROUPS:

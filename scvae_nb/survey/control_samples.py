@@ -8,13 +8,14 @@ __all__ = ['KINDS', 'LEVEL_WORDS', 'kind_of', 'level_of', 'classify', 'match_ori
 
 # %% ../../nbs/survey/36_control_samples.ipynb #40ab8fe5
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from .errors import SurveyError, name_columns, name_rows
+from .errors import SurveyError, SurveyWarning, name_columns, name_rows
 from .formats import read_table
 from .replicates import ReplicateTable
 from .roles import is_control, label_text, named_originals, without_suffix
@@ -133,15 +134,18 @@ _NUMBERED = re.compile(r"(?<![a-z])(?:id|no|nr|num(?:ber|mer|ero)?|sample|site|s
 
 
 def _label_columns(samples, ignore):
-    "Columns whose filled cells are labels of samples, text, each nearly always of one sample only."
+    "Columns whose filled cells are labels of samples, text, each nearly always of one sample only; contents are none, chosen as elements or not."
     labels = {}
     for name in samples.columns:
         if name in ignore:
             continue
         text = label_text(samples[name])
         filled = text[text != ""]
-        whole = not is_numeric_dtype(samples[name].dtype) or (_NUMBERED.search(str(name)) and not filled.str.contains(r"\.|e", regex=True).any())
-        if len(filled) >= 0.5 * len(text) and whole and filled.nunique() >= 0.9 * len(filled):
+        if len(filled) < 0.5 * len(text) or filled.nunique() < 0.9 * len(filled):
+            continue
+        measured = filled.str.fullmatch(r"[<>].*|[-+]?\d*[.,]\d+(?:e[-+]?\d+)?", flags=re.IGNORECASE).any()
+        counted = filled.str.fullmatch(r"[-+]?\d+").all()
+        if not measured and (not counted or _NUMBERED.search(str(name))):
             labels[name] = text
     return labels
 
@@ -167,8 +171,11 @@ def match_originals(duplicates, samples, ignore=()):
     labels = _label_columns(samples, ignore)
     named = named_originals(pd.concat([samples, duplicates]), ignore)
     tries = [] if named is None else [(named[2], label_text(duplicates[named[0]]), f"column {named[0]!r}")]
+    for name in labels:
+        written = label_text(duplicates[name])
+        bare = without_suffix(written)
+        tries.append((name, bare.where(bare != written, ""), f"{name!r} without its suffix"))
     tries += [(name, label_text(duplicates[name]), f"an equal {name!r}") for name in labels]
-    tries += [(name, without_suffix(label_text(duplicates[name])), f"{name!r} without its suffix") for name in labels]
     for column, wanted, way in tries:
         own = pd.Index(labels[column] if column in labels else label_text(samples[column]))
         single = np.flatnonzero(~own.duplicated(keep=False) & (own != ""))
@@ -250,7 +257,7 @@ class ControlSamples:
 
 # %% ../../nbs/survey/36_control_samples.ipynb #e1d850b6
 def _certified(controls, values):
-    "Certified values as a DataFrame; names and elements that are not there, and numbers that are no contents, are refused."
+    "Certified values as a DataFrame: of the standards and elements that are there, others are told; numbers that are no contents are refused."
     if isinstance(values, (str, Path)):
         values = pd.DataFrame(read_table(values))
         values = values.set_index(values.columns[0])
@@ -258,13 +265,20 @@ def _certified(controls, values):
     names = list(controls.standards)
     same = {re.sub(r"[\s_\-]", "", name).upper(): name for name in names}
     table.index = [same.get(re.sub(r"[\s_\-]", "", str(name)).upper(), str(name)) for name in table.index]
-    strange = [name for name in table.index if name not in names]
-    if strange:
-        raise SurveyError(f"Certified values of {name_columns(strange)}, which is no standard of the survey; it has {name_columns(names) or 'none'}.")
-    absent = [name for name in table.columns if name not in controls.elements]
-    if absent:
-        raise SurveyError(f"Certified values of {name_columns(absent)}, which the survey does not have; its elements are {name_columns(controls.elements)}. "
-                          "Names must be spelled as in the survey, units included.")
+    known, columns = [name for name in table.index if name in names], [name for name in table.columns if name in controls.elements]
+    if not known:
+        raise SurveyError(f"Certified values of {name_columns(table.index)}, of which none is a standard of the survey; it has "
+                          f"{name_columns(names) or 'none'}.")
+    if not columns:
+        raise SurveyError(f"Certified values of {name_columns(table.columns)}, of which the survey has none; its elements are "
+                          f"{name_columns(controls.elements)}. Names must be spelled as in the survey, units included.")
+    unused = [name for name in table.index if name not in known] + [name for name in table.columns if name not in columns]
+    if unused:
+        warnings.warn(f"certified values of {name_columns(unused)} are not used: the survey has no such standard or element", SurveyWarning, stacklevel=3)
+    table = table.loc[known, columns]
+    repeated = table.index[table.index.duplicated()]
+    if len(repeated):
+        raise SurveyError(f"Certified values of {name_columns(repeated.unique())} stand in more than one row. Keep one row a standard.")
     numbers = table.apply(pd.to_numeric, errors="coerce")
     wrong = (table.notna() & ~(np.isfinite(numbers) & (numbers > 0))).any(axis=1).to_numpy()
     if wrong.any():
@@ -365,20 +379,37 @@ def read_control_samples(frame, marks, layers, reading, ignore=()):
     return controls
 
 # %% ../../nbs/survey/36_control_samples.ipynb #e6b594af
+_STRANGERS = 0.8  # of the difference between samples: duplicates of a usual precision stay below half
+
+
+def _likeness(duplicates, values):
+    "Median difference of duplicates from their originals, over that from the originals of others; the median of the elements, 0 of fewer than 5."
+    originals = values.loc[duplicates.table["original"]].to_numpy()
+    again = duplicates.values.mask(duplicates.censored | duplicates.above_range).to_numpy()
+    ratios = []
+    for first, second in zip(originals.T, again.T, strict=True):
+        known = (first > 0) & (second > 0)
+        if known.sum() >= 5:
+            apart = np.abs(np.log(second[known])[:, None] - np.log(first[known]))
+            others = np.median(apart[~np.eye(len(apart), dtype=bool)])
+            ratios.append(np.median(np.diag(apart)) / others if others > 0 else 0.0)
+    return float(np.median(ratios)) if ratios else 0.0
+
+
 LEVEL_WORDS = {  # of duplicates, by the step at which they were taken
     "field": "They hold the error of sampling, preparation and analysis",
     "": "No word says at which step they were taken: if in the laboratory, they hold no error of sampling, and the model takes that for geology",
     "laboratory": "They hold the error of the laboratory alone: that of sampling is not seen, and the model takes it for geology"}
 
 
-def replicates_of(controls, samples, reading):
+def replicates_of(controls, values, reading):
     """The duplicates from which the measurement error is learnt, as a table of replicates; they are marked as used.
 
     Parameters
     ----------
     controls : ControlSamples
-    samples : pandas.Index
-        Row labels of the survey.
+    values : pandas.DataFrame
+        Shape (n, p), of the samples.
     reading : Reading
         Is told which were used, and which were not and why.
 
@@ -390,7 +421,7 @@ def replicates_of(controls, samples, reading):
     part = controls.duplicates
     if not len(part):
         return None
-    single = samples[~samples.duplicated(keep=False)]
+    single = values.index[~values.index.duplicated(keep=False)]
     matched = part.table["original"].map(lambda label: label is not None and label in single).to_numpy(dtype=bool)
     if not matched.all():
         reading.warn("rows", f"the originals of the duplicates in {name_rows(part.table.index, ~matched)} were not found; they tell nothing of the error. They "
@@ -408,4 +439,7 @@ def replicates_of(controls, samples, reading):
                             "survey.controls.duplicates")
     controls.table.loc[controls.table["kind"] == "duplicate", "used"] = used
     chosen = part.part(used)
-    return ReplicateTable(chosen.values, chosen.censored, chosen.above_range, chosen.table["original"], samples.name)
+    if (alike := _likeness(chosen, values)) > _STRANGERS:
+        reading.warn("checks", f"the duplicates differ from their originals {100 * alike:.0f} % as much as from other samples, as if they belonged to others; "
+                               "see survey.controls.table for what was matched, or give the pairs: duplicates=(table, 'column')")
+    return ReplicateTable(chosen.values, chosen.censored, chosen.above_range, chosen.table["original"], values.index.name)

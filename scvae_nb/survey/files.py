@@ -73,7 +73,7 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     if not stays.all():
         values, censored, above_range, extra, places = values[stays], censored[stays], above_range[stays], extra[stays], places[stays]
     if controls is not None and duplicates is None:
-        duplicates = replicates_of(controls, values.index, reading)
+        duplicates = replicates_of(controls, values, reading)
     return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range, extra=extra,
                 coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates, controls=controls, reading=reading)
 

@@ -317,14 +317,17 @@ def named_originals(frame, ignore=()):
     for name in frame.columns:
         if name in ignore or not _ORIGINAL.fullmatch(str(name).strip()):
             continue
-        cells = label_text(frame[name])
+        cells, best = label_text(frame[name]), (0.8, None, None)
         for other in frame.columns:
-            if other == name or other in ignore:
-                continue
             labels = label_text(frame[other])
             filled = ((cells != "") & (cells != labels)).to_numpy(dtype=bool)
-            if 0 < filled.mean() < 0.5 and cells[filled].isin(set(labels)).mean() >= 0.8:
-                return name, filled & cells.isin(set(labels)).to_numpy(dtype=bool), other
+            if other == name or other in ignore or not 0 < filled.mean() < 0.5 or labels[~filled].nunique() < 0.9 * (~filled).sum():
+                continue
+            there = cells.isin(set(labels) - {""}).to_numpy(dtype=bool)
+            if there[filled].mean() > best[0] or (best[1] is None and there[filled].mean() >= best[0]):
+                best = (there[filled].mean(), other, filled & there)
+        if best[1] is not None:
+            return name, best[2], best[1]
     return None
 
 # %% ../../nbs/survey/12_roles.ipynb #c0117002
