@@ -8,9 +8,9 @@ __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName'
            'ElementsOption', 'UnitsOption', 'ToUnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption',
            'SheetOption', 'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption',
            'SkipOption', 'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName',
-           'ControlsOption', 'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption',
-           'EpochsOption', 'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units',
-           'split_limits', 'split_duplicates', 'split_skip', 'layout_options']
+           'ControlsOption', 'CertifiedOption', 'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption',
+           'InferenceOption', 'EpochsOption', 'StatisticOption', 'SeedOption', 'make_choice', 'make_option',
+           'split_names', 'split_units', 'split_limits', 'split_duplicates', 'split_skip', 'layout_options']
 
 # %% ../../nbs/cli/05_options.ipynb #d26b9496
 from enum import Enum
@@ -20,6 +20,7 @@ from typing import Annotated, Optional
 import typer
 
 from ..survey.errors import SurveyError
+from ..survey.roles import CONTROL_CHOICES
 
 # %% ../../nbs/cli/05_options.ipynb #c320a473
 app = typer.Typer(name="scvae-nb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -96,8 +97,11 @@ NotDetectedOption = Annotated[Optional[list[str]], make_option("Further words th
 BlankOption = Annotated[Optional[bool], make_option("What an empty cell of an element with a limit means.", "--blank-is-censored/--blank-is-missing",
     panel=table_panel)]
 QualifiersOption = Annotated[Optional[list[str]], make_option("Columns of < and >, such as Cu=Cu_Q; none: unused; default: those found.", panel=table_panel)]
-ControlsName = make_choice("ControlsName", "leave-out", "keep")
-ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates.", "--control-samples", panel=table_panel)]
+ControlsName = make_choice("ControlsName", *(choice.replace(" ", "-") for choice in CONTROL_CHOICES))
+ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates among the rows. use: duplicates tell the "
+    "measurement error, blanks and standards are judged in the report; leave-out; keep: as samples.", "--control-samples", panel=table_panel)]
+CertifiedOption = Annotated[Optional[Path], make_option("Table of certified values of the standards, for their bias: names in the first column, then element "
+    "columns called as in FILE. With --control-samples use.", "--certified", panel=table_panel)]
 ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote.", "--config", panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]

@@ -95,8 +95,9 @@ def exit_on_signals() -> Iterator[None]:
 
 # %% ../../nbs/cli/07_runs.ipynb #spl00005
 _keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet", "duplicates", "decimal", "thousands", "encoding", "missing",
-             "not_detected")
-_layouts = {"control_samples='leave out'": "--control-samples leave-out", "control_samples='keep'": "--control-samples keep", "missing=[]": "--missing none",
+             "not_detected", "certified")
+_layouts = {"control_samples='use'": "--control-samples use", "control_samples='leave out'": "--control-samples leave-out",
+            "control_samples='keep'": "--control-samples keep", "missing=[]": "--missing none",
             "blank_is_censored=True": "--blank-is-censored", "blank_is_censored=False": "--blank-is-missing", "qualifiers=False": "--qualifiers none"}
 
 

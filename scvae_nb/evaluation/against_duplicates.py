@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from ..model.measurement_error import learn_measurement
 from ..survey.errors import SurveyError, name_columns
-from ..survey.measurement import measurement_precision
+from ..survey.duplicates import measurement_precision
 from ..survey.replicates import Replicates
 
 # %% ../../nbs/evaluation/41_against_duplicates.ipynb #903bd832

@@ -14,6 +14,7 @@ from pandas.api.types import is_numeric_dtype
 
 from .checks import exact_multiples, impossible_units, repeated_analyses
 from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .control_samples import read_control_samples, replicates_of
 from .errors import SurveyError, name_columns, name_rows
 from .extremes import refuse_more_than_all, say_far_values
 from .formats import import_geopandas as import_geopandas
@@ -23,15 +24,15 @@ from .plausibility import explain_multiple, rows_above_all, unlikely_units
 from .reading import Reading
 from .readings import Readings
 from .replicates import parse_replicates, repeated_rows
-from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
-                                   refuse_long_table, settled_control_samples)
+from .roles import (depth_columns, doubtful_elements, find_companions, find_control_samples, find_qualifiers, marks_of, near_elements,
+                                   refuse_blanks_beside_limits, refuse_long_table, settled_control_samples)
 from .units import element_method, normalise_unit
 from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
                      detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None, missing=None,
-                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, reading=None):
+                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None, reading=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
 
     Parameters
@@ -50,15 +51,22 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
     numbered = [duplicates] if isinstance(duplicates, str) else []
-    frame = settled_control_samples(frame, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    whole = frame
+    frame = settled_control_samples(whole, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    cells = dict(negative_censored=negative_censored, allow_negative=allow_negative, missing=missing, not_detected=not_detected,
+                 blank_is_censored=blank_is_censored)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
-    readings = parse_concentrations(
-        _columns_of(frame, chosen), negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
-        say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
-    readings = _with_marks(readings, roles["qualifier"], frame, limits) if roles["qualifier"] else readings
+    readings = _readings_of(frame, chosen, roles["qualifier"], limits, cells, reading)
+    controls = None
+    if control_samples == "use" and reading.controls is not None:
+        controls = _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, [easting, northing, *numbered], bool(numbered))
+    if certified is not None:
+        if controls is None:
+            raise SurveyError("Certified values were given, but no control samples are used. Say control_samples='use', and mark the standards in the table.")
+        controls = controls.with_certified(certified)
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
     stated, units = {} if isinstance(units, str) else as_mapping(units, "units"), _settled_units(units, chosen, reading)
@@ -70,13 +78,35 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     extra = frame.drop(columns=chosen + used)
     if not stays.all():
         readings, extra, places = readings.select(rows=stays), extra[stays], places[stays]
+    if controls is not None and duplicates is None:
+        duplicates = replicates_of(controls, readings.values, reading)
     return dict(values=readings, coordinates=places, crs=crs, units=units, extra=extra, coordinate_names=names, name=name, allow_negative=allow_negative,
-                duplicates=duplicates, reading=reading)
+                duplicates=duplicates, controls=controls, reading=reading)
 
 
 def _columns_of(frame, names):
     "Some columns as a table, none of them copied."
     return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
+
+
+def _readings_of(frame, chosen, qualifiers, limits, cells, reading, of=""):
+    "The cells of the elements of a table; `of` says whose cells they are."
+    readings = parse_concentrations(_columns_of(frame, chosen), detection_limits=limits, say=lambda sentence, loud: (reading.warn if loud else reading.say)(
+        "cells", of + sentence), **{**cells, "blank_is_censored": bool(cells["blank_is_censored"])})
+    return _with_marks(readings, qualifiers, frame, limits) if qualifiers else readings
+
+
+def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats):
+    "The control samples of a table, their cells read as those of the samples."
+    marks = find_control_samples(whole, other, repeats)
+    frame = whole[np.any([rows for _, rows in marks.values()], axis=0)]
+    # blanks may be the only rows with a '<', in a column that says nothing of the samples; limits of each sample are not theirs
+    found = find_qualifiers(whole, chosen, qualifiers)
+    stated = {name: limit for name, limit in as_mapping(detection_limits, "detection_limits").items() if isinstance(limit, str) or not np.ndim(limit)}
+    silent = Reading(reading.source)
+    silent.limits = reading.limits
+    limits = _settled_limits(frame, chosen, roles, stated, cells["blank_is_censored"], silent)
+    return read_control_samples(whole, marks, _readings_of(frame, chosen, found, limits, cells, reading, "control samples: "), reading, other)
 
 
 def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
@@ -433,7 +463,7 @@ class SurveyReaders:
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
              detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None, *, decimal=None, thousands=None, encoding=None,
-             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None):
+             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
 
@@ -484,7 +514,11 @@ class SurveyReaders:
         qualifiers : dict, bool or None
             Element to the column that holds its `<` and `>`; found when not given, unused when False.
         control_samples : str or None
-            What to do with blanks, standards and duplicates: `"leave out"` or `"keep"`; asked for where there are some.
+            What to do with blanks, standards and duplicates: `"use"` (the duplicates tell the measurement error, unless `duplicates` is given; all
+            stand in `survey.controls`), `"leave out"` or `"keep"` (as samples); asked for where there are some.
+        certified : pandas.DataFrame, dict, str or pathlib.Path or None
+            Certified values of the standards, with `control_samples="use"`: a row a standard, a column an element, or a file with such a table, whose first
+            column holds the names. The report then tells their bias.
 
         Returns
         -------
@@ -494,7 +528,7 @@ class SurveyReaders:
         return cls(**file_arguments(path, sheet, easting, northing, crs, layout, elements=elements, units=units, to_crs=to_crs,
                                     detection_limits=detection_limits, negative_censored=negative_censored, exclude=exclude,
                                     allow_negative=allow_negative, duplicates=duplicates, missing=missing, not_detected=not_detected,
-                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples))
+                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples, certified=certified))
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, **options):

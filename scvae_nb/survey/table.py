@@ -232,6 +232,8 @@ def _summary(survey):
     if survey.duplicates is not None:
         left = f", {survey.n_rows_left:,} rows left the survey for them" if survey.n_rows_left else ""
         facts.append(("replicates", f"{len(survey.duplicates):,} analyses in {survey.duplicates.n_groups:,} groups{left}"))
+    if survey.controls is not None:
+        facts.append(("control samples", str(survey.controls)))
     return facts
 
 
@@ -315,7 +317,8 @@ def _select(survey, elements, rows):
     return _replaced(
         survey, elements=elements, units={name: survey.units[name] for name in elements}, index=survey.index[positions],
         readings=survey.readings.select(positions, elements), coordinates=survey.coordinates[positions], duplicates=duplicates,
-        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0)
+        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0,
+        controls=survey.controls and survey.controls.select(elements))
 
 
 def _at_places(survey, coordinates, readings, name):
@@ -366,7 +369,7 @@ class Survey(SurveyReaders):
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, above_range=None, extra=None, duplicates=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None, controls=None):
         """
         Parameters
         ----------
@@ -400,6 +403,8 @@ class Survey(SurveyReaders):
             Whether negative values are values like any other, such as logarithms; otherwise they are refused.
         reading : Reading or None
             What the reader of a file decided.
+        controls : ControlSamples or None
+            Blanks, standards and duplicates that came with the samples.
         """
         side = values.select(columns=elements).side if isinstance(values, Readings) else None
         frame, self.reading = _value_frame(values.values if isinstance(values, Readings) else values, elements), reading
@@ -412,6 +417,7 @@ class Survey(SurveyReaders):
         self.readings = _settled_readings(frame, side, censored, above_range, **signs)
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
+        self.controls = None if controls is None else controls.select(self.elements, self.units)
         self.check()
         _check_contents(self, allow_negative)
 
