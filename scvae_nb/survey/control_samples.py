@@ -18,7 +18,7 @@ from pandas.api.types import is_numeric_dtype
 from .errors import SurveyError, SurveyWarning, name_columns, name_rows
 from .formats import read_table
 from .replicates import ReplicateTable
-from .roles import is_control, label_text, named_originals, without_suffix
+from .roles import is_control, label_text, named_originals, own_labels, without_suffix
 
 # %% ../../nbs/survey/36_control_samples.ipynb #decf1a46
 _KINDS = {"blank": re.compile(r"blank|blk|blind|leer|nullprobe|(?<![a-z])blancs?(?![a-z])|blanco", re.IGNORECASE),
@@ -177,7 +177,7 @@ def match_originals(duplicates, samples, ignore=()):
         tries.append((name, bare.where(bare != written, ""), f"{name!r} without its suffix"))
     tries += [(name, label_text(duplicates[name]), f"an equal {name!r}") for name in labels]
     for column, wanted, way in tries:
-        own = pd.Index(labels[column] if column in labels else label_text(samples[column]))
+        own = pd.Index(own_labels(labels[column] if column in labels else label_text(samples[column])))
         single = np.flatnonzero(~own.duplicated(keep=False) & (own != ""))
         found = own[single].get_indexer(pd.Index(wanted))
         for i in np.flatnonzero((positions < 0) & (found >= 0)):

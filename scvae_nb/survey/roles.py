@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTROL_CHOICES', 'find_qualifiers', 'marks_of', 'find_companions', 'refuse_blanks_beside_limits',
-           'find_control_samples', 'is_control', 'label_text', 'without_suffix', 'named_originals',
+           'find_control_samples', 'is_control', 'label_text', 'without_suffix', 'own_labels', 'named_originals',
            'settled_control_samples', 'doubtful_elements', 'near_elements', 'refuse_long_table', 'depth_columns']
 
 # %% ../../nbs/survey/12_roles.ipynb #f1d9c2a7
@@ -178,6 +178,7 @@ _KINDS = re.compile(r"(?<![a-z])(?:sample[\s_]*)?(?:tipo|types?|typ|qa|qc|contro
 _QUICK = ("(?i)blank|blk|standard|std|[csg]rm|oreas|certified|referen|qc|dup|repeat|replicate|check|control|blind|leer|null|kontroll|doppel|doublon|amis|"
           "cdn-|gbm|nist")
 _REPEAT = re.compile(r"dup|repeat|replicate|doppel|doublon", re.IGNORECASE)
+_PREFIX = r"^\*?(?:DUP(?:LICATE)?|REP(?:EAT)?|RPT)[\s_\-:.]+(?=\w*\d)"
 _SUFFIX = r"[\s_\-./]*(?:FD|LD|PD|D|FDUP|LDUP|DUP|DP|R|REP|RPT|CHK)[\s_\-]?\d?\s*$"
 _ORIGINAL = re.compile(r"(?:dup(?:licate)?|repeat|replicate|copy|duplikat|duplicado)[\s_]*(?:of|von|de)(?:[\s_]*\w+)?|(?:orig(?:inal)?|parent|primary)"
                        r"(?:[\s_]*(?:sample|probe|muestra|id|no|number|label|name))*", re.IGNORECASE)
@@ -274,7 +275,7 @@ def label_text(column):
 
 
 def without_suffix(labels):
-    """Labels without the D, DUP, R or the like of a duplicate behind a number.
+    """Labels without the D, DUP, R or the like of a duplicate behind a number, or the DUP or REP before it.
 
     Parameters
     ----------
@@ -286,7 +287,23 @@ def without_suffix(labels):
     pandas.Series
         Same index; labels without such a suffix as they are.
     """
-    return labels.str.replace(r"(?<=\d)" + _SUFFIX, "", regex=True, case=False)
+    return labels.str.replace(r"(?<=\d)" + _SUFFIX, "", regex=True, case=False).str.replace(_PREFIX, "", regex=True, case=False)
+
+
+def own_labels(labels):
+    """Labels of samples without the ORIG that some laboratories put behind that of a sample with a duplicate.
+
+    Parameters
+    ----------
+    labels : pandas.Series
+        Of dtype string.
+
+    Returns
+    -------
+    pandas.Series
+        Same index.
+    """
+    return labels.str.replace(r"(?<=\d)[\s_\-]+ORIG(?:INAL)?$", "", regex=True, case=False)
 
 
 def _repeated_labels(column, controls):
@@ -295,11 +312,11 @@ def _repeated_labels(column, controls):
     if others.nunique() < 0.9 * len(others):  # labels hardly ever occur twice, contents and words do
         return repeated
     labels = column.astype("string")
-    at = np.flatnonzero(labels.str.contains(r"[0-9][ _./-]*(?:FD|LD|PD|D|FDUP|LDUP|DUP|DP|R|REP|RPT|CHK|fd|ld|d|dup|rep)[ _-]?[0-9]?[ ]*$",
-                                            regex=True).fillna(False).to_numpy(dtype=bool))
+    at = np.flatnonzero(labels.str.contains(r"[0-9][ _./-]*(?:FD|LD|PD|D|FDUP|LDUP|DUP|Dup|DP|R|REP|RPT|CHK|fd|ld|d|dup|rep)[ _-]?[0-9]?[ ]*$|^[*]?(?:DUP|Dup|"
+                                            r"REP|Rep|RPT)", regex=True).fillna(False).to_numpy(dtype=bool))
     if not len(at):
         return repeated
-    repeated[at] = without_suffix(labels.iloc[at]).isin(set(labels.dropna().str.strip())).to_numpy(dtype=bool)
+    repeated[at] = without_suffix(labels.iloc[at].str.strip()).isin(set(own_labels(labels.dropna().str.strip()))).to_numpy(dtype=bool)
     return repeated
 
 
