@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .columns import is_coordinate_name
 from .errors import SurveyError
+from .units import element_unit
 
 # %% ../../nbs/survey/02_dialects.ipynb #9e4c5691
 def read_bytes(path, encoding=None):
@@ -62,13 +64,30 @@ def _encoding_of(data):
         return "utf-16-le"
     if data[:400:2].count(0) > 0.4 * len(data[:400:2]) > 0:
         return "utf-16-be"
-    for encoding in ("utf-8", "cp1252"):
+    for encoding in ("utf-8", "cp1252", "latin-1"):
         try:
-            codecs.getincrementaldecoder(encoding)().decode(data, final=True)
+            text = codecs.getincrementaldecoder(encoding)().decode(data, final=True)
         except UnicodeDecodeError:
             continue
-        return encoding
+        return encoding if encoding == "utf-8" else _other_script(data, text) or encoding
     return "latin-1"
+
+
+def _other_script(data, western):
+    "The encoding of a text that makes no sense in Western letters: Chinese or Cyrillic; asks where neither fits; None for Western text."
+    strange = re.findall(r"[\u0080-\u024f\u2010-\u2122]{4,}", western[:200_000])
+    if not strange:
+        return None
+    runs = re.findall(rb"[\x80-\xff]+", data[:200_000])
+    for encoding, letters, fits in [("gb18030", r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+", all(len(run) % 2 == 0 for run in runs)),
+                                    ("cp1251", r"[\u0400-\u04ff\u2013-\u2116«»°]+", True)]:
+        read = [run.decode(encoding, errors="replace") for run in runs]
+        if fits and all(re.fullmatch(letters, word) for word in read) and len(re.findall(r"[А-яЁё\u4e00-\u9fff]", "".join(read))) > 0.8 * len("".join(read)):
+            return encoding
+    raise SurveyError(f"The bytes of the file are not valid UTF-8, and read as Western text they make no words: {strange[0][:20]!r}. Expected a known "
+                      f"encoding: say "
+                      "encoding='shift_jis' (Japanese), 'gb18030' (Chinese), 'cp1251' or 'koi8-r' (Cyrillic), 'cp1250' (Central European), 'mac-roman', or "
+                      "save the table as UTF-8; encoding='cp1252' keeps the words as they are.")
 
 # %% ../../nbs/survey/02_dialects.ipynb #704237bd
 def split_lines(text, delimiter):
@@ -118,6 +137,8 @@ def find_delimiter(text):
     glued = np.mean([word[-1] in ",;|" for row in tokens for word in row])
     share, (other_share, other) = (widths == common).mean(), scores[best]
     more_fields = common > other + 1 and share > max(0.6, other_share - 0.05)
+    if best == "\t" and np.mean([" " in line for line in lines]) < 0.5:
+        return best
     return " " if common >= 3 and glued < 0.2 and (more_fields or (common == other + 1 and share > other_share)) else best
 
 # %% ../../nbs/survey/02_dialects.ipynb #e0fd2a2c
@@ -197,6 +218,10 @@ def decimal_mark(columns, delimiter, decimal=None, thousands=None):
         # within quotes only; a comma that is proved decimal beside decimal points is text or a mixture
         return ".", ""
     if len(proofs) == 2:
+        # numbers of elements and places outweigh times, dates and codes
+        known = {name: cells for name, cells in columns.items() if element_unit(name) is not None or is_coordinate_name(name)}
+        proofs = {mark: found for mark in ",." if (found := _first_match(known, _PROOF[mark]))} or proofs
+    if len(proofs) == 2:
         (first, one), (second, other) = proofs[","], proofs["."]
         raise SurveyError(f"Commas and points are both used as decimal marks: {one!r} in column {first!r}, {other!r} in column {second!r}. Say which is the "
                           "decimal mark: decimal=',' or decimal='.'; cells of the other kind must then be corrected.")
@@ -248,6 +273,8 @@ def plain_numbers(cells, decimal):
     text = cells.astype("string")
     # blanks and apostrophes between groups of three digits are never decimal marks
     plain = text.str.replace(r"(?<=\d)[\u00a0\u202f\u2009 '’](?=\d{3}(?!\d))", "", regex=True)
+    # an apostrophe in front keeps a number as text in a spreadsheet; typographic minus signs are minus signs
+    plain = plain.str.replace(r"^\s*['’](?=\s*[-+−<>]?\s*[\d.,])", "", regex=True).str.replace(r"^(\s*[<>]?\s*)−(?=[\d.,])", r"\1-", regex=True)
     thousands = {".": ",", ",": "."}[decimal]
     grouped = plain.str.match(_GROUPED[thousands]).fillna(False)
     plain = plain.mask(grouped, plain.str.replace(thousands, "", regex=False))

@@ -12,18 +12,21 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from .cell_units import without_cell_units
 from .checks import exact_multiples, impossible_units, repeated_analyses
-from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .columns import as_mapping, find_elements, parse_concentrations, refuse_duplicated
 from .errors import SurveyError, name_columns, name_rows
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
-from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
+from .place_texts import settled_places
+from .places import as_crs, check_places, coordinate_array, degree_sized, project, projected_target, source_crs
 from .reading import Reading
 from .replicates import parse_replicates, repeated_rows
 from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
-                                   refuse_long_table, settled_control_samples)
+                                   refuse_long_table, say_media, settled_control_samples, without_foot)
 from .units import element_method
-from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
+from .whereabouts import (looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_null_places, refuse_outside,
+                                         refuse_short, refuse_zones, say_datums)
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
@@ -46,11 +49,14 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     reading = reading or Reading(name or "table")
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
+    frame, easting, northing = settled_places(frame, easting, northing, reading)
     numbered = [duplicates] if isinstance(duplicates, str) else []
     frame = settled_control_samples(frame, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    frame = frame if numbered else without_foot(frame, easting, northing, control_samples, reading)
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
     values, censored, above_range = parse_concentrations(
         frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
@@ -77,7 +83,12 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
     used = [easting, northing]
     refuse_null_places(places, frame.index, names)
     if not local:
+        refuse_false_degrees(places, crs, frame.index, names)
         refuse_disguised_degrees(places, crs, names)
+        refuse_short(places, crs, names)
+    if not degree_sized(places):
+        refuse_zones(frame, crs, reading)
+    say_datums(frame, reading)
     if to_crs is not None:
         target = projected_target(to_crs)
         source = source_crs(places, crs, names, name)
@@ -91,6 +102,7 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
                                f"{places[:, 0].max():.10g} beside "
                                f"northings of {places[:, 1].min():.10g} to {places[:, 1].max():.10g}, as in UTM the other way round; crs='EPSG:...' would tell")
     _say_depths(frame, places, reading)
+    say_media(frame, places, reading)
     reading.say("columns", f"places from {easting!r} and {northing!r}" + ("" if to_crs is None else f", projected to {crs.name}"))
     return places, names, crs, used
 
@@ -116,7 +128,7 @@ def _coordinate_columns(frame, easting, northing):
     if (easting is None) != (northing is None):
         raise SurveyError("Name both coordinate columns, easting='...' and northing='...', or neither.")
     if easting is None:
-        return find_coordinates(frame.columns)
+        return None, None
     absent = [name for name in (easting, northing) if name not in frame.columns]
     if absent:
         raise SurveyError(f"There is no column {absent[0]!r} for the coordinates; the columns are {name_columns(frame.columns)}.")
@@ -243,7 +255,7 @@ def _settled_units(units, chosen, reading):
     found = {element: unit for element, unit in reading.units.items() if element in chosen and element not in stated}
     wrong = [element for element, unit in found.items() if named.get(element) not in (None, "", unit)]
     if wrong:
-        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units says {found[wrong[0]]}. Say which: "
+        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units or the cells say {found[wrong[0]]}. Say which: "
                           f"units={{{wrong[0]!r}: '...'}}.")
     return {**found, **stated}
 

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['find_qualifiers', 'marks_of', 'find_companions', 'refuse_blanks_beside_limits', 'find_control_samples',
-           'settled_control_samples', 'doubtful_elements', 'near_elements', 'refuse_long_table', 'depth_columns']
+           'settled_control_samples', 'doubtful_elements', 'near_elements', 'refuse_long_table', 'depth_columns',
+           'without_foot', 'say_media']
 
 # %% ../../nbs/survey/12_roles.ipynb #f1d9c2a7
 import re
@@ -15,7 +16,7 @@ from pandas.api.types import is_numeric_dtype
 
 from .columns import as_mapping
 from .errors import SurveyError, name_columns, name_rows
-from .units import SYMBOLS, element_unit, split_name, why_not_element
+from .units import SYMBOLS, element_unit, split_name, take_units, why_not_element
 
 # %% ../../nbs/survey/12_roles.ipynb #18ba6792
 _QUALIFIER = re.compile(r"(?:^|[\s_.\-(]+)(?:q|qual|qualifier|flag|sign|lt|remark|rmk|rc|prefix|symbol|mark|operator|op|lessthan|less_than|"
@@ -210,12 +211,22 @@ def find_control_samples(frame, ignore=(), repeats=False):
 
 def _flagged(column):
     "Rows that a column of yes and no called QC, Blank or the like says yes to; None for other columns."
+    if re.fullmatch(r"rep(?:licate)?[\s_]*stat(?:us)?|(?:dup(?:licate)?|rep(?:licate)?)[\s_]*code", str(column.name).strip(), re.IGNORECASE):
+        return _repeat_status(column)
     if not re.fullmatch(rf"(?:is[\s_]?)?(?:{_CONTROL.pattern})(?:[\s_](?:sample|flag))?", str(column.name).strip(), re.IGNORECASE):
         return None
     cells = column.astype("string").str.strip().str.lower().fillna("")
     yes = cells.isin(["y", "yes", "true", "1", "1.0", "x"]).to_numpy(dtype=bool)
     no = cells.isin(["n", "no", "false", "0", "0.0", ""]).to_numpy(dtype=bool)
     return yes if (yes | no).all() and 0 < yes.mean() < 0.5 else None
+
+
+def _repeat_status(column):
+    "Rows that a column of codes says to repeat another: 0 is routine, 1 and 10 the first of a pair, all else repeats; None for other columns."
+    numbers = pd.to_numeric(column, errors="coerce").fillna(0).to_numpy(dtype=float)
+    codes = np.unique(numbers)
+    first = np.isin(numbers, [0, 1, 10]) if len(codes) > 2 else numbers == 0
+    return ~first if 0 in codes and 0 < (~first).mean() < 0.5 else None
 
 
 def _repeated_labels(column):
@@ -317,7 +328,27 @@ def near_elements(frame, elements, known=()):
     """
     skip = {*elements, *known}
     return {name: reason for name in frame.columns
-            if name not in skip and is_numeric_dtype(frame[name].dtype) and (reason := why_not_element(name))}
+            if name not in skip and is_numeric_dtype(frame[name].dtype) and (reason := why_not_element(name) or _why_near(name))}
+
+
+_ISOTOPE = re.compile(rf"(?:\d{{1,3}}(?:{'|'.join(sorted(SYMBOLS))})|(?:{'|'.join(sorted(SYMBOLS))})[-_ ]?\d{{1,3}})(?=[\s_/(\[]|$)")
+_IN_OTHER_LANGUAGES = {word: element for element, words in {
+    "copper": "kupfer cobre cuivre koppar kobber rame медь 铜", "lead": "blei plomo plomb chumbo bly piombo свинец 铅", "zinc": "zink цинк 锌",
+    "iron": "eisen hierro ferro fer järn jern железо 铁", "gold": "oro ouro золото 金", "silver": "silber plata prata argent серебро 银",
+    "arsenic": "arsen arsénico arsênio мышьяк 砷", "mercury": "quecksilber mercurio mercúrio mercure ртуть 汞",
+    "nickel": "níquel niquel никель 镍"}.items() for word in words.split()}
+
+
+def _why_near(name):
+    "Why a column that does not begin with an element may still be one: an isotope, a word of another language, a unit in the name; None otherwise."
+    if _ISOTOPE.match(str(name).strip()):
+        return "isotopes and their ratios are no concentrations"
+    first = re.split(r"[\W\d_]+", str(name).strip().lower())[0]
+    if first in _IN_OTHER_LANGUAGES:
+        return f"{first!r} is {_IN_OTHER_LANGUAGES[first]} in another language; name it after the element"
+    rest, units = take_units(name)
+    # percentages of other things are many: loss on ignition, clay, moisture
+    return "its name holds a unit, but no element that is known" if set(units) & {"ppm", "ppb", "g/kg"} and re.search(r"[^\W\d_]", rest) else None
 
 # %% ../../nbs/survey/12_roles.ipynb #79bb0247
 def refuse_long_table(frame):
@@ -356,3 +387,65 @@ def depth_columns(columns):
     pattern = re.compile(r"(?:depth|dist)?[\s_]*(?:from|to)(?:[\s_]*(?:m|depth|ft))?|(?:m_?)?(?:from|to)|(?:drill|bore)?[\s_]*hole(?:[\s_]*(?:id|no|name|"
                          r"number))?|dhid|bhid|(?:sample|top|bottom|mid)[\s_]*depth|z", re.IGNORECASE)
     return [name for name in columns if pattern.fullmatch(str(name).strip())]
+
+# %% ../../nbs/survey/12_roles.ipynb #65a00041
+def without_foot(frame, easting, northing, choice, reading):
+    """The table without the last rows that have no place, as the caller chose for control samples; they join `reading.controls`.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    easting, northing : str
+        Columns of the coordinates.
+    choice : str or None
+        `"leave out"`, `"keep"` or None.
+    reading : Reading
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    lacking = frame[[easting, northing]].isna().all(axis=1).to_numpy()
+    count = int(lacking[::-1].cumprod().sum()) if len(lacking) and lacking[-1] else 0
+    if not count or count != lacking.sum() or count > 0.5 * len(frame) or choice == "keep":
+        return frame
+    foot = np.arange(len(frame)) >= len(frame) - count
+    words = next((name_columns(frame[name][foot].dropna().unique(), 4) for name in frame if not is_numeric_dtype(frame[name].dtype)), "without a name")
+    what = f"At the end of the table {name_rows(frame.index, foot)} {'has' if count == 1 else 'have'} no coordinates in {easting!r} and {northing!r} ({words})"
+    if choice is None:
+        raise SurveyError(f"{what}. Every sample needs a place. If they are standards, blanks and repeats of the laboratory, say control_samples='leave out'; "
+                          "otherwise complete their coordinates.")
+    reading.say("rows", f"{what}; left out as control samples, as asked")
+    reading.controls = frame[foot] if reading.controls is None else pd.concat([reading.controls, frame[foot]])
+    return frame[~foot]
+
+
+def say_media(frame, places, reading):
+    """Warn where samples of several media or horizons stand at the same places.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    places : numpy.ndarray
+        Coordinates, shape (n, 2).
+    reading : Reading
+    """
+    pattern = re.compile(r"(?:sample|samp|soil)?[\s_]*(?:medium|media|horizon|hor|matrix|fraction|type|typ|layer)(?:[\s_](?:name|desc|code))?", re.IGNORECASE)
+    spot = pd.DataFrame(places).groupby([0, 1], sort=False).ngroup().to_numpy()
+    for name in frame.columns:
+        if not pattern.fullmatch(str(name).strip()):
+            continue
+        words = frame[name].astype("string").fillna("")
+        if not 2 <= words.nunique() <= 12:
+            continue
+        several = pd.Series(words.to_numpy()).groupby(spot).nunique() > 1
+        shown = ", ".join(f"{word or 'empty'} ({count:,} rows)" for word, count in words.value_counts().head(4).items())
+        if several.mean() > 0.2:
+            reading.warn("checks", f"column {name!r} holds several media or horizons, {shown}, at {int(several.sum()):,} of {len(several):,} places at "
+                                   f"once. Read together "
+                                   "they count as repeated samples of one place, and what differs between them as error and micro-scale geology. Read one "
+                                   "at a time: "
+                                   f"Survey.from_frame(table[table[{name!r}] == {words.iloc[0]!r}], ...)")
+        else:
+            reading.say("columns", f"column {name!r} holds {shown}: read as one survey")
+
