@@ -55,6 +55,8 @@ def _plain_column(cells, stated, reading):
     named = normalise_unit(stated or reading.units.get(cells.name) or element_unit(cells.name) or "")
     plain = pd.to_numeric(text.str.replace(r"^\s*[<>]?\s*", "", regex=True), errors="coerce").notna().to_numpy()
     if len(found) > 1 or (plain.any() and named != found[0]):
+        if units.notna().sum() < 0.5 * text.notna().sum():
+            return None  # a slip of the pen: refused as text, with its rows
         strange = (units.notna() & (units != (named or found[0]))).to_numpy(dtype=bool) if named or len(found) > 1 else units.notna().to_numpy(dtype=bool)
         other = f"{named} by its name" if named else "without a unit in the other cells" if plain.any() else f"{found[0]} in other cells"
         raise SurveyError(f"Column {cells.name!r}: the cells carry other units than the column in {name_rows(cells.index, strange)}: "

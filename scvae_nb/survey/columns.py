@@ -162,7 +162,7 @@ def _loose_axis(column):
     tokens = [re.sub(r"(?<=[a-z]{3})(27|83|84|94|89)$", r"_\1", token) for token in _plain(column).split("_")]
     tokens = "_".join(tokens).split("_")
     core = [token for token in tokens if token in _AXES]
-    rest = tuple(token for token in tokens if token not in _AXES)
+    rest = tuple(token for token in tokens if token not in _AXES)  # the datum
     if len(core) != 1 or not all(_DATUM.fullmatch(token) for token in rest):
         return None
     if core[0] in ("x", "y") and (_NORTH_FIRST.search("_".join(rest)) or not rest):
@@ -207,6 +207,8 @@ _BELOW_WORD = re.compile(r"(?:<=?|≤)[^\W\d_]{1,20}")  # <LD, <NWG, <LQ: below 
 _CODE = re.compile(r"-9{3,}(?:\.(?:9+|25))?$")  # -999, -9999.25, -99999.9
 _FOOTED = [(re.compile(pattern), side) for pattern, side in [
     (r"(?:<=?|≤|&lt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "below"), (r"(?:>=?|≥|&gt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "above"),
+    (r"(?i)(?:LT|less than|kleiner(?: als)?|menor (?:que|a)|inf[eé]rieur [aà])\s*([\d.]+)$", "below"),
+    (r"(?i)(?:GT|greater than|more than|gr[oö](?:ss|ß)er(?: als)?|mayor (?:que|a)|maior que|sup[eé]rieur [aà])\s*([\d.]+)$", "above"),
     (r"[NL]\s*\(\s*([\d.]+)\s*\)$", "below"), (r"([\d.]+)\s*[LNU]$", "below"), (r"G\s*\(\s*([\d.]+)\s*\)$", "above"), (r"([\d.]+)\s*G$", "above")]]
 
 
@@ -402,13 +404,18 @@ def _text_message(cells, text, strange, words):
     elif text[strange].str.fullmatch(r"\d{4}-\d\d-\d\d.*|\d{1,2}[-. ][A-Za-z]{3}.*|[A-Za-z]{3}[-. ]\d{2,4}").any():
         remedy = ("Dates stand in the cells: a spreadsheet took numbers such as 1.5 for days. The numbers are lost in this file; go back to the file of the "
                   "laboratory, and import its columns as text.")
+    elif text[strange].str.match(r">\s*[^\W\d]|(?i:over ?range|o\.?l\.?$|o\.?r\.?$)").any():
+        remedy = (f"{word!r} lies above the range of the method: write the upper limit, such as '>10000', or the result of the method for high contents; "
+                  f"missing=[{word!r}] leaves the cell out.")
+    elif text[strange].str.fullmatch(r"[\d.]+\s*(?:-|–|to)\s*[\d.]+").any():
+        remedy = f"An interval is no measurement: write the middle, or the two limits as another column, or leave it out with missing=[{word!r}]."
     elif text[strange].str.contains(r"±|\+/-|\+-|\[|\]|\d\s*\(", regex=True).any():
         remedy = "Errors or references stand beside the numbers: write the number alone in this column, and what stands beside it in another."
     elif text[strange].str.fullmatch(r"[~?≈]?\s*[\d.]+\s*[*?†‡JRE#a-z]{1,2}|[~≈?]\s*[\d.]+").any():
         remedy = ("A mark of the laboratory or of a footnote stands at the number. If it does not change the value, write the number alone; if the value is "
                   f"not to be used, say missing=[{word!r}].")
     elif text[strange].str.fullmatch(r"[<>]?\s*\d+,\d+").any():
-        remedy = "Write decimals with a point (or separate the columns of the csv by semicolons)."
+        remedy = ("If the comma is the decimal mark of the table, say decimal=','; if it stands between thousands, decimal='.'; otherwise correct those cells.")
     elif text[strange].str.contains("%").any():
         remedy = "A unit stands in the cells: convert them to the unit of the column, and write the number alone."
     return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5' or '>1000', were "
@@ -481,8 +488,9 @@ def _settle_negatives(values, censored, frame, negative_censored, limits):
     if unexplained.any():
         raise SurveyError(
             _where(frame, unexplained, f"negative values (lowest {values[unexplained].min():g})")
-            + " Concentrations are not negative. If -0.5 means 'below 0.5', say negative_censored=True; if the values are "
-              "logarithms or residuals, say allow_negative=True and fit with transform=None.")
+            + " Concentrations are not negative. If -0.5 means 'below 0.5', say negative_censored=True; if a number stands for no "
+              f"analysis, missing=[{values[unexplained].min():g}]; if the values are logarithms or residuals, say allow_negative=True and fit with "
+              f"transform=None.")
 
 
 def _where(frame, mask, what):

@@ -120,7 +120,8 @@ def find_delimiter(text):
     -------
     str
     """
-    lines = [line for line in re.sub(r'"[^"]*"', "x", text).split("\n") if line.strip() and line[0] != "#"][:400]
+    plain = re.sub(r'(?:(?<=[,;\t|\n])|^)"(?:[^"]|"")*"(?=[,;\t|\n]|$)', "x", text)
+    lines = [line for line in plain.split("\n") if line.strip() and line[0] != "#"][:400]
     if not lines:
         return ","
     scores = {}
@@ -130,7 +131,7 @@ def find_delimiter(text):
         common = np.bincount(present).argmax() if len(present) else 0
         # one field more or less, as a delimiter at the end of the line makes it, is still the same table
         scores[delimiter] = ((np.abs(counts - common) <= 1).mean() if common > 1 else (counts == 1).mean() if common else 0.0, common)
-    best = max(scores, key=lambda delimiter: (round(scores[delimiter][0], 1), scores[delimiter][1]))
+    best = max(scores, key=lambda delimiter: (round(scores[delimiter][0], 1), scores[delimiter][1], scores[delimiter][0]))
     tokens = [line.split() for line in lines]
     widths = np.array([len(row) for row in tokens])
     common = np.bincount(widths).argmax()
@@ -142,6 +143,14 @@ def find_delimiter(text):
     return " " if common >= 3 and glued < 0.2 and (more_fields or (common == other + 1 and share > other_share)) else best
 
 # %% ../../nbs/survey/02_dialects.ipynb #e0fd2a2c
+def _has_plain_quotes(data, delimiter):
+    "Whether quotes occur that neither begin nor end a field, or whose number is odd."
+    if data.count(b'"') % 2:
+        return True
+    mark = re.escape(delimiter.encode())
+    return re.search(rb'[^"\n' + mark + rb']"[^"\n' + mark + rb']', data) is not None
+
+
 def line_table(data, delimiter):
     """Where the lines of a text begin and end and how many fields they have; line ends within quotes count as text.
 
@@ -158,6 +167,11 @@ def line_table(data, delimiter):
     """
     array, block = np.frombuffer(data, dtype=np.uint8), 1 << 22
     quoted, before = b'"' in data, 0
+    if quoted and _has_plain_quotes(data, delimiter):
+        # quotes that stand for inches and the like: only fields that begin and end with one are quoted
+        field = re.compile(rb'(?:(?<=[' + re.escape(delimiter.encode()) + rb'\n])|\A)"(?:[^"]|"")*"(?=' + re.escape(delimiter.encode()) + rb'|\n|\Z)')
+        array = np.frombuffer(field.sub(lambda match: b"x" * len(match[0]), data), dtype=np.uint8)
+        quoted = False
     parity, places, totals = 0, [], []
     for start in range(0, len(array), block):
         part = array[start:start + block]

@@ -25,8 +25,8 @@ from .replicates import parse_replicates, repeated_rows
 from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
                                    refuse_long_table, say_media, settled_control_samples, without_foot)
 from .units import element_method
-from .whereabouts import (looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_null_places, refuse_outside,
-                                         refuse_short, refuse_zones, say_datums)
+from .whereabouts import (far_places, looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_mixture, refuse_null_places,
+                                         refuse_outside, refuse_short, refuse_zones, say_datums)
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
@@ -55,14 +55,14 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     frame = frame if numbered else without_foot(frame, easting, northing, control_samples, reading)
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
-    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading, not_detected)
     frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
     values, censored, above_range = parse_concentrations(
         frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
         say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
     for element, column in roles["qualifier"].items():
-        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element))
+        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element), not_detected)
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
     units = _settled_units(units, chosen, reading)
@@ -84,6 +84,7 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
     refuse_null_places(places, frame.index, names)
     if not local:
         refuse_false_degrees(places, crs, frame.index, names)
+        refuse_mixture(places, frame.index, names)
         refuse_disguised_degrees(places, crs, names)
         refuse_short(places, crs, names)
     if not degree_sized(places):
@@ -97,6 +98,10 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
         names, crs, used = _free_names(frame.columns), target, []
     check_places(places, frame.index, crs, names)
     refuse_outside(places, crs, frame.index, names)
+    if (far := far_places(places)).any():
+        reading.warn("checks", f"{name_rows(frame.index, far)} lie far from all other samples, the first at {places[far][0, 0]:.10g}, "
+                               f"{places[far][0, 1]:.10g}: a digit may be "
+                               "missing. Correct the places, or leave those rows out before reading")
     if looks_exchanged(places, crs):
         reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to "
                                f"{places[:, 0].max():.10g} beside "
@@ -190,7 +195,7 @@ def _limits_in(frame, detection_limits):
     return {name: frame[limit] if isinstance(limit, str) else limit for name, limit in limits.items()}
 
 # %% ../../nbs/survey/09_files.ipynb #aa170002
-def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
+def _settled_columns(frame, elements, exclude, other, qualifiers, reading, words=()):
     "The elements, and the columns that say something of them: element to column, by role."
     doubtful = {}
     if elements is None:
@@ -209,7 +214,7 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
     else:
         chosen = _chosen_elements(frame, elements, exclude, other)
     limits, uncertainties = find_companions(frame, chosen)
-    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
+    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers, words), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
 
 
 def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
@@ -231,9 +236,9 @@ def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
     return limits
 
 
-def _apply_marks(values, censored, above_range, element, column, limits):
+def _apply_marks(values, censored, above_range, element, column, limits, words=()):
     "What a qualifier column says of the cells of an element (in place)."
-    below, above = marks_of(column, values.index)
+    below, above = marks_of(column, values.index, words)
     numbers = values[element].to_numpy(copy=True)
     known = np.broadcast_to(np.asarray(np.nan if limits is None else limits, dtype=float), numbers.shape)
     empty = below & np.isnan(numbers)

@@ -124,6 +124,8 @@ def settled_places(frame, easting, northing, reading):
     frame : pandas.DataFrame
     easting, northing : str
     """
+    if easting is None and (joined := _with_parts(frame, reading)) is not None:
+        return joined, "longitude", "latitude"
     if easting is None:
         try:
             easting, northing = find_coordinates(frame.columns)
@@ -142,9 +144,36 @@ def settled_places(frame, easting, northing, reading):
     return frame, easting, northing
 
 
+_PARTS = [r"(?:d|dd?eg|degrees?)", r"(?:m|min|minutes?)", r"(?:s|sec|seconds?)"]
+
+
+def _with_parts(frame, reading):
+    "The table with degrees, minutes and seconds in columns of their own as two columns of decimal degrees; None where it has none."
+    plain = {re.sub(r"[\W_]+", "_", str(name).lower()).strip("_"): name for name in frame.columns if is_numeric_dtype(frame[name].dtype)}
+    found = []
+    for core in (r"(?:lon|long|longitude)", r"(?:lat|latitude)"):
+        parts = [next((name for key, name in plain.items() if re.fullmatch(rf"{core}_?{part}", key)), None) for part in _PARTS]
+        if parts[0] is None or parts[1] is None:
+            return None
+        minutes = [frame[name].to_numpy(dtype=float, na_value=np.nan) for name in parts[1:] if name]
+        if any(np.nanmax(numbers) >= 60 or np.nanmin(numbers) < 0 for numbers in minutes):
+            return None
+        degrees = frame[parts[0]].to_numpy(dtype=float, na_value=np.nan)
+        found.append(np.where(np.signbit(degrees), -1, 1) * (np.abs(degrees) + sum(numbers / 60 ** (k + 1) for k, numbers in enumerate(minutes))))
+        reading.say("columns", f"degrees, minutes and seconds in {', '.join(repr(name) for name in parts if name)} read as one angle")
+        frame = frame.drop(columns=[name for name in parts if name])
+    if {"longitude", "latitude"} & set(frame.columns):
+        return None
+    return frame.assign(longitude=found[0], latitude=found[1])
+
+
 def _with_angles(frame, column, letters, names, reading):
     "The table with a column of angles as decimal degrees; as it is where a cell is none."
     cells = frame[column]
+    metres = cells.astype("string").str.extract(rf"^\s*(-?\d+(?:\.\d+)?)\s*m?\s*(?:{letters[0]}|{letters[1]}|m)?\s*$")[0].astype(float)
+    if metres.notna().equals(cells.notna()) and metres.abs().max() > 360:
+        reading.say("columns", f"numbers of column {column!r} read without what stands behind them, such as {cells.dropna().iloc[0]!r}")
+        return frame.assign(**{column: metres})
     # one angle among numbers is a slip of the pen, and refused with its row
     if not cells.astype("string").str.contains(r"[NSEWnsew°º˚]", regex=True).sum() > 0.5 * cells.notna().sum():
         return frame
@@ -165,7 +194,8 @@ def _refuse_transposed(frame):
     first = frame.columns[0]
     labels = frame[first].dropna().astype(str)
     known = [label for label in labels if element_unit(label) is not None or is_coordinate_name(label)]
-    if len(labels) >= 3 and len(known) >= 0.6 * len(labels) and len(set(labels)) == len(labels):
+    placed = sum(is_coordinate_name(label) for label in labels) >= 2 or len(frame.columns) > 8
+    if placed and len(labels) >= 3 and len(known) >= 0.6 * len(labels) and len(set(labels)) == len(labels):
         raise SurveyError(f"The table has its elements in rows: column {first!r} holds {', '.join(map(repr, known[:4]))}, and the other "
                           f"{len(frame.columns) - 1} columns are "
                           "samples. Expected a row for each sample. Turn it round: table = pandas.read_csv(file, index_col=0).T, and read the result with "

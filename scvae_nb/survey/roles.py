@@ -20,7 +20,7 @@ from .units import SYMBOLS, element_unit, split_name, take_units, why_not_elemen
 
 # %% ../../nbs/survey/12_roles.ipynb #18ba6792
 _QUALIFIER = re.compile(r"(?:^|[\s_.\-(]+)(?:q|qual|qualifier|flag|sign|lt|remark|rmk|rc|prefix|symbol|mark|operator|op|lessthan|less_than|"
-                        r"code)s?[\s_.)]*(?=[\s_.\-]|$)",
+                        r"code|bdl|nd|below|cens|censored|nondetect|non_detect)s?[\s_.)]*(?=[\s_.\-]|$)",
                         re.IGNORECASE)
 _BELOW = frozenset(["<", "<=", "≤", "&lt;", "l", "n", "u", "nd", "bdl", "bd", "lt", "b", "below"])
 _ABOVE = frozenset([">", ">=", "≥", "&gt;", "g", "gt", "above"])
@@ -33,7 +33,7 @@ def _marks(column):
     return column.astype("string").fillna("").str.strip().str.lower()
 
 
-def find_qualifiers(frame, elements, given=None):
+def find_qualifiers(frame, elements, given=None, words=()):
     """The qualifier column of each element.
 
     Parameters
@@ -42,6 +42,8 @@ def find_qualifiers(frame, elements, given=None):
     elements : list of str
     given : mapping, bool or None
         Element to column, as the caller says; False for none at all; None to look for columns of `<` and `>`.
+    words : iterable of str
+        Further words that mean below.
 
     Returns
     -------
@@ -57,11 +59,24 @@ def find_qualifiers(frame, elements, given=None):
             raise SurveyError(f"qualifiers names columns that the table does not have: {name_columns(absent)}. The columns are {name_columns(frame.columns)}.")
         return found
     found, lonely = {}, []
-    others = [name for name in frame.columns if name not in elements and not is_numeric_dtype(frame[name].dtype)]
-    for name in others:
-        if not frame[name].astype("string").str.len().max() <= 4:
+    below_words = frozenset(str(word).strip().lower() for word in ([words] if isinstance(words, str) else words or ()))
+    for name in [name for name in frame.columns if name not in elements]:
+        if (called := _called_qualifier(name, elements)) and _refuse_flags(frame[name], called):
+            continue
+        if is_numeric_dtype(frame[name].dtype) or not frame[name].astype("string").str.len().max() <= 4 + 16 * bool(called):
             continue
         cells = set(_marks(frame[name]).unique())
+        if called and cells & below_words and cells <= _BELOW | _ABOVE | _NEUTRAL | below_words:
+            found[called] = name
+            continue
+        if called and not cells <= _BELOW | _ABOVE | _NEUTRAL and len(cells) <= 12:
+            strange = ~_marks(frame[name]).isin(_NEUTRAL | _BELOW | _ABOVE)
+            shown = name_columns(frame[name][strange].unique(), 6)
+            raise SurveyError(f"Column {name!r} is called a qualifier of {called!r}, and holds {shown} in {name_rows(frame.index, strange)}. Expected '<' "
+                              f"and '>', or "
+                              f"letters that are known. If such a word means below the number in {called!r}, say "
+                              f"not_detected=[{frame[name][strange].iloc[0]!r}]; if "
+                              "none of them does, qualifiers=False.")
         letters = cells <= _BELOW | _ABOVE | _NEUTRAL and bool(cells & (_BELOW | _ABOVE)) and bool(_QUALIFIER.search(str(name)))
         if not (cells <= _SYMBOLIC and cells & (_BELOW | _ABOVE)) and not letters:
             continue
@@ -81,6 +96,29 @@ def find_qualifiers(frame, elements, given=None):
     return found
 
 
+def _called_qualifier(name, elements):
+    "The element that a column is called a qualifier of by its name alone, or None."
+    bare = _QUALIFIER.sub("", str(name)).strip(" _.-()").lower()
+    if bare == str(name).strip(" _.-()").lower() or not bare:
+        return None
+    same = [element for element in elements if str(element).lower() == bare]
+    same = same or [element for element in elements if (parts := split_name(element)) and parts[0].lower() == bare]
+    return same[0] if len(same) == 1 else None
+
+
+def _refuse_flags(column, element):
+    "Raise for a column of yes and no beside an element that says yes somewhere; whether it is one that never does."
+    cells = _marks(column)
+    yes = cells.isin(["1", "1.0", "true", "yes", "y"]).to_numpy(dtype=bool)
+    if not (yes | cells.isin(["0", "0.0", "false", "no", "n", ""]).to_numpy(dtype=bool)).all() or cells.eq("").all() or cells.isin(["", "n"]).all():
+        return False
+    if yes.any():
+        raise SurveyError(f"Column {column.name!r} says yes beside {element!r} in {name_rows(column.index, yes)}. If that means that the sample is below "
+                          f"the number in "
+                          f"{element!r}, say qualifiers={{{element!r}: {column.name!r}}}; otherwise qualifiers=False.")
+    return True
+
+
 def _qualified(name, columns, elements):
     "The element that a qualifier column belongs to: by its name without the qualifier, else the column after it or before it."
     bare = _QUALIFIER.sub("", str(name)).strip(" _.-()").lower()
@@ -93,7 +131,7 @@ def _qualified(name, columns, elements):
     return beside[0] if beside and (not bare or bare not in {str(element).lower() for element in elements}) else None
 
 
-def marks_of(column, index):
+def marks_of(column, index, words=()):
     """Where a qualifier column says below and above.
 
     Parameters
@@ -101,6 +139,8 @@ def marks_of(column, index):
     column : pandas.Series
     index : pandas.Index
         Row labels, for messages.
+    words : iterable of str
+        Further words that mean below.
 
     Returns
     -------
@@ -108,6 +148,9 @@ def marks_of(column, index):
         Shape (n,), bool.
     """
     text = _marks(column)
+    if text.isin(["0", "0.0", "1", "1.0", "true", "false", "yes", "no", "y", ""]).all():
+        return text.isin(["1", "1.0", "true", "yes", "y"]).to_numpy(dtype=bool), np.zeros(len(text), dtype=bool)
+    text = text.mask(text.isin([str(word).strip().lower() for word in ([words] if isinstance(words, str) else words or ())]), "<")
     below, above = text.isin(_BELOW).to_numpy(dtype=bool), text.isin(_ABOVE).to_numpy(dtype=bool)
     strange = ~(below | above | text.isin(_NEUTRAL).to_numpy(dtype=bool))
     if strange.any():
@@ -295,6 +338,8 @@ def doubtful_elements(elements, frame=None):
             continue
         if frame is not None and _counts_rows(frame[name]):
             doubtful[name] = "it counts the rows"
+        elif re.match(r"\s*(?:Eu|Ce)\*", str(name)):
+            doubtful[name] = "with a star it is what its neighbours let expect, and no analysis"
         elif head in ("H", "He"):
             doubtful[name] = "hydrogen without a unit is hardly ever analysed; it may be a height"
         elif mixed and len(head) == 2 and head.isupper() and head not in SYMBOLS:
@@ -407,7 +452,7 @@ def without_foot(frame, easting, northing, choice, reading):
     """
     lacking = frame[[easting, northing]].isna().all(axis=1).to_numpy()
     count = int(lacking[::-1].cumprod().sum()) if len(lacking) and lacking[-1] else 0
-    if not count or count != lacking.sum() or count > 0.5 * len(frame) or choice == "keep":
+    if count < 1 + (choice is None) or count != lacking.sum() or count > 0.5 * len(frame) or choice == "keep":
         return frame
     foot = np.arange(len(frame)) >= len(frame) - count
     words = next((name_columns(frame[name][foot].dropna().unique(), 4) for name in frame if not is_numeric_dtype(frame[name].dtype)), "without a name")

@@ -75,7 +75,7 @@ def row_kind(cells):
         if _UNIT_LABEL.match(label) or _METHOD_LABEL.match(label):
             return "unit" if _UNIT_LABEL.match(label) else "method"
         units = sum(_is_unit(cell) for cell in filled)
-        if units and units + sum(cell.lower() in _LENGTHS for cell in filled) >= 0.5 * len(filled):
+        if units and units + sum(cell.lower().strip("()[]") in _LENGTHS for cell in filled) >= 0.5 * len(filled):
             return "unit"
     if sum(_is_known_name(cell) for cell in filled) >= 2 and numbers <= 0.2 * len(filled):
         return "header"

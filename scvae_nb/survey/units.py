@@ -120,8 +120,9 @@ def _element_first(column):
 # Analytical methods and digestions that laboratories append to a column name, with or without a number
 _METHOD = re.compile(r"(?:inaa|ina|naa|aa|xrf|xrfs|xrfas|wdxrf|edxrf|pxrf|icp|icpms|icpoes|icpaes|ms|oes|aes|aas|gfaas|cvaas|cv|dcp|fa|"
                      r"ar|aqr|4a|hf|fus|mmi|me|total|tot|t|partial|leach|es|aquaregia|aqua|regia|als|sgs|acme|aq|4acid|acid|fusion|fire|assay|"
-                     r"hno3|hcl|la|laicpms|dm|dw|ts|dry)\d*|\d[a-z]{1,3}|[a-z]{2,5}\d{2,3}[a-z]{0,2}")
-_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|sd|std|se|rsd|cv%|q|qual|qualifier|flag|"
+                     r"hno3|hcl|la|laicpms|dm|dw|ts|dry|conc|concentration|result|value)\d*|\d[a-z]{1,3}|[a-z]{2,5}\d{2,3}[a-z]{0,2}")
+_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|error1s|error2s|\+|sd|std|se|rsd|cv%|"
+                             r"q|qual|qualifier|flag|"
                              r"sign|remark|ratio|log|ln|clr|ilr|zscore|z|norm|min|max|mean|median|avg|diff|resid|residual|text|class|id|count|n|code|method|"
                              r"unit|units|age|ma|score|pc\d*|year|date|lab|dup|rep)\d*")
 

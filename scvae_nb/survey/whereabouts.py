@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['refuse_null_places', 'refuse_disguised_degrees', 'places_outside', 'refuse_outside', 'looks_exchanged', 'zones_of',
-           'refuse_zones', 'say_datums', 'refuse_false_degrees', 'refuse_short']
+           'refuse_zones', 'say_datums', 'refuse_false_degrees', 'refuse_mixture', 'far_places', 'refuse_short']
 
 # %% ../../nbs/survey/11_whereabouts.ipynb #c66abdba
 import re
@@ -186,9 +186,9 @@ def looks_exchanged(array, crs):
 
 # %% ../../nbs/survey/11_whereabouts.ipynb #65a00031
 _ZONE_NAME = re.compile(r"(?:(utm|mga|amg|gda|grid|map|gk)[\s_.-]*(?:grid[\s_.-]*)?(?:zone|zona|z)|(?:zone|huso|fuso|fuseau)[\s_.-]*(utm|mga|amg|no|"
-                        r"number)?|utm[\s_]*(?:huso|fuso|fuseau))"
+                        r"number)?|(utm)(?:[\s_]*(?:huso|fuso|fuseau))?)"
                         r"[\s_.-]*(?:no|number|num|id)?", re.IGNORECASE)
-_ZONE = re.compile(r"(?:zone\s*)?0*([1-5]\d|60|[1-9])(?:\.0)?\s*([c-hj-np-x]|north|south)?", re.IGNORECASE)
+_ZONE = re.compile(r"(?:utm\s*)?(?:zone\s*)?0*([1-5]\d|60|[1-9])(?:\.0)?\s*([c-hj-np-x]|north|south)?", re.IGNORECASE)
 _DATUM_NAME = re.compile(r"(?:geodetic|horiz(?:ontal)?|coord(?:inate)?|source|orig(?:inal)?|gps)?[\s_.-]*datum|"
                          r"(?:coord(?:inate)?[\s_.-]*(?:ref(?:erence)?[\s_.-]*)?)?(?:sys(?:tem)?|crs)|"
                          r"epsg(?:[\s_]code)?|srid|crs", re.IGNORECASE)
@@ -252,7 +252,7 @@ def _refuse_zone(frame, name, zones, crs, reading):
 
 
 def say_datums(frame, reading):
-    """Warn where a column names several datums or systems.
+    """Warn where a column names several datums, and raise a SurveyError where it names several systems by their codes.
 
     Parameters
     ----------
@@ -263,6 +263,10 @@ def say_datums(frame, reading):
         if not _DATUM_NAME.fullmatch(str(name).strip()):
             continue
         counts = frame[name].astype("string").str.strip().replace("", pd.NA).dropna().value_counts()
+        if 1 < len(counts) <= 60 and re.search(r"(?i)epsg|srid|crs", name) and counts.index.str.contains(r"\d{4,5}").all():
+            raise SurveyError(f"Column {name!r} names {len(counts)} systems of coordinates: "
+                              f"{', '.join(f'{word} ({count:,} rows)' for word, count in counts.head(4).items())}. "
+                              f"Expected one: convert the others before reading, or read one: table[table[{name!r}] == {frame[name].dropna().tolist()[0]!r}].")
         if 1 < len(counts) <= 12:
             shown = ", ".join(f"{word} ({count:,} rows)" for word, count in counts.head(4).items())
             reading.warn("checks", f"column {name!r} names {len(counts)} datums or systems: {shown}. All places were read in one; datums differ by up to "
@@ -306,6 +310,46 @@ def refuse_false_degrees(array, crs, index, names):
                       "68°24'30\"), convert them before reading; if they are eastings and northings, say so with crs=\"EPSG:...\" of a projected system; "
                       "single wrong "
                       "places must be corrected.")
+
+
+def refuse_mixture(array, index, names):
+    """Raise a SurveyError where some rows hold degrees and the others metres.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Coordinates, shape (n, 2).
+    index : pandas.Index
+        Labels of the n rows.
+    names : tuple of str
+        Names of the two columns.
+    """
+    small = (np.abs(array) <= [180.0, 90.0]).all(axis=1)
+    if 0 < small.mean() < 1 and (np.abs(array[~small]) > 1000).all():
+        few = small if small.mean() <= 0.5 else ~small
+        raise SurveyError(f"The coordinates {names[0]!r}, {names[1]!r} are degrees in some rows and metres in others: {name_rows(index, few)} hold "
+                          f"{array[few][0, 0]:.10g}, {array[few][0, 1]:.10g}, the others {array[~few][0, 0]:.10g}, {array[~few][0, 1]:.10g}. Expected one "
+                          f"system: convert "
+                          "those rows, or read them apart.")
+
+
+def far_places(array):
+    """Which places lie so far from all others that a digit may be missing or too many.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Coordinates, shape (n, 2).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,), bool: at most one in fifty.
+    """
+    low, high = np.quantile(array, [0.02, 0.98], axis=0) if len(array) >= 100 else (np.sort(array, axis=0)[1], np.sort(array, axis=0)[-2])
+    span = np.maximum((high - low).max(), 1e-9)
+    far = ((array < low - 5 * span) | (array > high + 5 * span)).any(axis=1)
+    return far if far.mean() <= 0.05 and len(array) >= 10 else np.zeros(len(array), dtype=bool)
 
 
 def refuse_short(array, crs, names):
