@@ -414,7 +414,7 @@ def _text_message(cells, text, strange, words):
     elif text[strange].str.fullmatch(r"[~?≈]?\s*[\d.]+\s*[*?†‡JRE#a-z]{1,2}|[~≈?]\s*[\d.]+").any():
         remedy = ("A mark of the laboratory or of a footnote stands at the number. If it does not change the value, write the number alone; if the value is "
                   f"not to be used, say missing=[{word!r}].")
-    elif text[strange].str.fullmatch(r"[<>]?\s*\d+,\d+").any():
+    elif text[strange].str.fullmatch(r"[<>]?\s*(?:[\d.]*,\d+|\d{1,3}(?:[.,]\d{3})+[\d.,]*)(?:[eE][-+]?\d+)?").any():
         remedy = ("If the comma is the decimal mark of the table, say decimal=','; if it stands between thousands, decimal='.'; otherwise correct those cells.")
     elif text[strange].str.contains("%").any():
         remedy = "A unit stands in the cells: convert them to the unit of the column, and write the number alone."

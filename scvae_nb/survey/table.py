@@ -399,7 +399,8 @@ class Survey(SurveyReaders):
         self.coordinates = coordinate_array(coordinates, frame.index)
         self.units = _resolve_units(self.elements, units)
         signs = dict(negative_censored=negative_censored, allow_negative=allow_negative)
-        _set_values(self, frame, censored, above_range, **signs)
+        # what was read from a file was asked for its codes already
+        _set_values(self, frame, censored, above_range, missing=None if reading is None else [], **signs)
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
         self.check()

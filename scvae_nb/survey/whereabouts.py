@@ -245,7 +245,8 @@ def _refuse_zone(frame, name, zones, crs, reading):
                           "longitudes and latitudes, name them (easting=, northing=, crs=) and project them with to_crs=.")
     stated = re.search(r"(?:zone|fuseau)\s*(\d{1,2})", crs.name) if crs is not None else None
     if stated and int(stated[1]) != held[0]:
-        raise SurveyError(f"Column {name!r} says zone {held[0]} in {name_rows(frame.index, zones == held[0], 3)}, crs says {crs.name}. One of them is "
+        raise SurveyError(f"Column {name!r} says zone {held[0]} in {name_rows(frame.index, zones == held[0], 3)}, crs says {crs.name}. The same was "
+                          f"expected: one is "
                           f"wrong: name "
                           f"the system of zone {held[0]} in crs, or correct the column.")
     reading.say("columns", f"zone {held[0]} by column {name!r}" + ("; crs is not stated" if crs is None else ""))
