@@ -8,6 +8,7 @@ __all__ = ['PROJECTED_NAMES', 'GEOGRAPHIC_NAMES', 'find_elements', 'find_coordin
 
 # %% ../../nbs/survey/07_columns.ipynb #00000003
 import re
+import unicodedata
 import warnings
 from collections import Counter
 
@@ -87,9 +88,17 @@ def find_coordinates(columns):
                               f"Say which: easting={pairs[0][0]!r}, northing={pairs[0][1]!r}.")
         if pairs:
             return pairs[0]
+    for family in ("projected", "geographic"):
+        pairs = _loose_pairs(columns, family)
+        if len(pairs) > 1:
+            raise SurveyError(f"More than one pair of columns could be the coordinates: {_pairs_text(pairs)}. "
+                              f"Say which: easting={pairs[0][0]!r}, northing={pairs[0][1]!r}.")
+        if pairs:
+            return pairs[0]
     raise SurveyError(f"No coordinates found. The columns are {name_columns(columns)}; expected a pair such as "
                       "easting/northing, x/y, x_km/y_km or lon/lat. "
-                      "Name the columns: easting='...', northing='...'.")
+                      "Name the columns: easting='...', northing='...'. A certificate of a laboratory has no places: join it with the table of the "
+                      "samples first, table.merge(places, on='...'), and read the result with Survey.from_frame.")
 
 # %% ../../nbs/survey/07_columns.ipynb #00000015
 def _matching_pair(columns, names):
@@ -121,7 +130,7 @@ def is_coordinate_name(column):
     -------
     bool
     """
-    return _plain(column) in _COORDINATE_NAMES
+    return _plain(column) in _COORDINATE_NAMES or _loose_axis(column) is not None
 
 
 _COORDINATE_NAMES = {name for known in (PROJECTED_NAMES, GEOGRAPHIC_NAMES) for pair in known for name in pair}
@@ -129,11 +138,46 @@ _COORDINATE_NAMES = {name for known in (PROJECTED_NAMES, GEOGRAPHIC_NAMES) for p
 
 def _plain(column):
     "Lower case, separators as single underscores: 'Easting (m)' becomes 'easting_m'."
-    return re.sub(r"[^a-z0-9]+", "_", str(column).lower()).strip("_")
+    letters = unicodedata.normalize("NFKD", str(column).lower()).replace("ø", "o")
+    return re.sub(r"[\W_]+", "_", "".join(letter for letter in letters if not unicodedata.combining(letter))).strip("_")
 
 
 def _pairs_text(pairs):
     return " or ".join(f"{first!r}/{second!r}" for first, second in pairs)
+
+# %% ../../nbs/survey/07_columns.ipynb #65a00021
+_AXES = {word: (family, axis) for family, axis, words in [
+    ("projected", 0, "x e east easting eastings est este leste ost oost rechtswert rechts rw восток 横坐标 东坐标"),
+    ("projected", 1, "y n north northing northings nord norte noord hochwert hoch hw север 纵坐标 北坐标"),
+    ("geographic", 0, "lon long lng longitude longitud longitudine laengengrad langengrad lengdegrad долгота 经度"),
+    ("geographic", 1, "lat latitude latitud latitudine breitengrad breddegrad широта 纬度")] for word in words.split()}
+_NORTH_FIRST = re.compile(r"(?:rt_?90|kkj|gk|dhdn|sweref\w*|pulkovo\w*|1992|2000)")
+_DATUM = re.compile(r"(?:wgs|wgs84|wgs1984|gda|gda94|gda2020|agd66|agd84|nad27|nad83|etrs|etrs89|ed50|euref|eureffin|fin|sirgas|sirgas2000|sad69|psad56|"
+                    r"osgb|osgb36|bng|itm|"
+                    r"sweref|sweref99|sweref99tm|99|tm|rt90|kkj|dhdn|gk|pulkovo|l93|l2e|l3|lambert|lambert93|utm\d*[a-z]?|mga\d*|amg\d*|z\d+[a-z]?|"
+                    r"zone\d*|dd|dec|decimal|deg|"
+                    r"degrees?|min|max|27|83|84|89|94|1984|2020|coord|coords|coordinate|m|metres?|meters?)")
+
+
+def _loose_axis(column):
+    "Family, axis and datum that a name tells in words of other languages or beside a datum, or None."
+    tokens = [re.sub(r"(?<=[a-z]{3})(27|83|84|94|89)$", r"_\1", token) for token in _plain(column).split("_")]
+    tokens = "_".join(tokens).split("_")
+    core = [token for token in tokens if token in _AXES]
+    rest = tuple(token for token in tokens if token not in _AXES)  # the datum
+    if len(core) != 1 or not all(_DATUM.fullmatch(token) for token in rest):
+        return None
+    if core[0] in ("x", "y") and (_NORTH_FIRST.search("_".join(rest)) or not rest):
+        return None
+    return (*_AXES[core[0]], rest) if rest or len(core[0]) > 1 else None
+
+
+def _loose_pairs(columns, family):
+    "Pairs of columns of one family that tell the same datum."
+    axes = {column: found for column in columns if (found := _loose_axis(column)) and found[0] == family}
+    return [(one, other) for one, (_, first, datum) in axes.items() for other, (_, second, same) in axes.items()
+            if first == 0 and second == 1 and datum == same]
+
 
 # %% ../../nbs/survey/07_columns.ipynb #00000016
 def looks_geographic(easting, northing):
@@ -149,7 +193,7 @@ def looks_geographic(easting, northing):
     bool
     """
     known = {name for pair in GEOGRAPHIC_NAMES for name in pair}
-    return _plain(easting) in known and _plain(northing) in known
+    return all(_plain(name) in known or (_loose_axis(name) or ("",))[0] == "geographic" for name in (easting, northing))
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001a
 _MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "<na>"])
@@ -159,10 +203,14 @@ _NO_SAMPLE = frozenset(["", "*", "**", "***", "na", "n/a", "ns", "n/s", "nss", "
                         "nan", "none"])
 _NOT_DETECTED = frozenset(["bdl", "nd", "bd", "bld", "blod", "dl", "<dl", "<lod", "<mdl", "<ldl", "<lld", "<loq", "<bdl", "<det", "<detection",
                            "<detectionlimit", "<", "n", "l", "belowdetect", "belowdetection", "belowdetectionlimit", "belowdl", "belowlod", "belowlimit",
-                           "notdetected", "nondetect", "non-detect", "not-detected", "undetected", "<limit", "u"])
+                           "notdetected", "nondetect", "non-detect", "not-detected", "undetected", "<limit", "u", "nn", "nq", "tr", "trace",
+                           "traces", "traza", "trazas", "traço", "traços", "spur", "spuren", "notquantified", "belowloq", "lod"])
+_BELOW_WORD = re.compile(r"(?:<=?|≤)[^\W\d_]{1,20}")  # <LD, <NWG, <LQ: below whatever limit that is
 _CODE = re.compile(r"-9{3,}(?:\.(?:9+|25))?$")  # -999, -9999.25, -99999.9
 _FOOTED = [(re.compile(pattern), side) for pattern, side in [
     (r"(?:<=?|≤|&lt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "below"), (r"(?:>=?|≥|&gt;=?)\s*([\d.]+(?:[eE][-+]?\d+)?)$", "above"),
+    (r"(?i)(?:LT|less than|kleiner(?: als)?|menor (?:que|a)|inf[eé]rieur [aà])\s*([\d.]+)$", "below"),
+    (r"(?i)(?:GT|greater than|more than|gr[oö](?:ss|ß)er(?: als)?|mayor (?:que|a)|maior que|sup[eé]rieur [aà])\s*([\d.]+)$", "above"),
     (r"[NL]\s*\(\s*([\d.]+)\s*\)$", "below"), (r"([\d.]+)\s*[LNU]$", "below"), (r"G\s*\(\s*([\d.]+)\s*\)$", "above"), (r"([\d.]+)\s*G$", "above")]]
 
 
@@ -306,8 +354,10 @@ class _Words:
         plain = _plain_word(word)
         if plain in self.missing or (plain in _NO_SAMPLE and plain not in self.not_detected):
             return "missing", np.nan
-        if plain in self.not_detected or plain in _NOT_DETECTED:
+        if plain in self.not_detected or plain in _NOT_DETECTED or _BELOW_WORD.fullmatch(plain):
             return "not detected", np.nan
+        if re.fullmatch(r"0*\.?0+\s*B", word.strip()):  # .0000B: no data, in tables of spectrographic analyses
+            return "missing", np.nan
         for pattern, side in _FOOTED:
             if found := pattern.match(word.strip()):
                 number = pd.to_numeric(found[1], errors="coerce")
@@ -354,12 +404,27 @@ def _text_message(cells, text, strange, words):
     "Say what stands where a number was expected, and the remedy that fits it."
     found = ", ".join(repr(value) for value in pd.unique(text[strange])[:3])
     unclear = [word for word in pd.unique(text[strange]) if words.read(word)[0] == "not detected"]
-    remedy = "Correct the cells, or leave them empty if the value is unknown (missing=[...] names words that mean that)."
+    word = str(text[strange].iloc[0])
+    remedy = (f"If {word!r} means that there is no value, say missing=[{word!r}]; if it means below the detection limit, not_detected=[{word!r}] and "
+              f"detection_limits={{{cells.name!r}: ...}}; otherwise correct the cells.")
     if unclear:
         remedy = (f"{', '.join(map(repr, unclear[:3]))} means below a detection limit: state it, detection_limits={{{cells.name!r}: ...}}, or write such "
-                  "values as '<0.5'.")
-    elif text[strange].str.fullmatch(r"[<>]?\s*\d+,\d+").any():
-        remedy = "Write decimals with a point (or separate the columns of the csv by semicolons)."
+                  f"values as '<0.5'; if it means that nothing was analysed, say missing=[{unclear[0]!r}].")
+    elif text[strange].str.fullmatch(r"\d{4}-\d\d-\d\d.*|\d{1,2}[-. ][A-Za-z]{3}.*|[A-Za-z]{3}[-. ]\d{2,4}").any():
+        remedy = ("Dates stand in the cells: a spreadsheet took numbers such as 1.5 for days. The numbers are lost in this file; go back to the file of the "
+                  "laboratory, and import its columns as text.")
+    elif text[strange].str.match(r">\s*[^\W\d]|(?i:over ?range|o\.?l\.?$|o\.?r\.?$)").any():
+        remedy = (f"{word!r} lies above the range of the method: write the upper limit, such as '>10000', or the result of the method for high contents; "
+                  f"missing=[{word!r}] leaves the cell out.")
+    elif text[strange].str.fullmatch(r"[\d.]+\s*(?:-|–|to)\s*[\d.]+").any():
+        remedy = f"An interval is no measurement: write the middle, or the two limits as another column, or leave it out with missing=[{word!r}]."
+    elif text[strange].str.contains(r"±|\+/-|\+-|\[|\]|\d\s*\(", regex=True).any():
+        remedy = "Errors or references stand beside the numbers: write the number alone in this column, and what stands beside it in another."
+    elif text[strange].str.fullmatch(r"[~?≈]?\s*[\d.]+\s*[*?†‡JRE#a-z]{1,2}|[~≈?]\s*[\d.]+").any():
+        remedy = ("A mark of the laboratory or of a footnote stands at the number. If it does not change the value, write the number alone; if the value is "
+                  f"not to be used, say missing=[{word!r}].")
+    elif text[strange].str.fullmatch(r"[<>]?\s*(?:[\d.]*,\d+|\d{1,3}(?:[.,]\d{3})+[\d.,]*)(?:[eE][-+]?\d+)?").any():
+        remedy = ("If the comma is the decimal mark of the table, say decimal=','; if it stands between thousands, decimal='.'; otherwise correct those cells.")
     elif text[strange].str.contains("%").any():
         remedy = "A unit stands in the cells: convert them to the unit of the column, and write the number alone."
     return (f"Column {cells.name!r}: text in {name_rows(cells.index, strange)}: {found}. Numbers, or limits such as '<0.5' or '>1000', were "
@@ -449,8 +514,9 @@ def _settle_negatives(values, side, frame, negative_censored, limits):
     if unexplained.any():
         raise SurveyError(
             _where(frame, unexplained, f"negative values (lowest {values[unexplained].min():g})")
-            + " Concentrations are not negative. If -0.5 means 'below 0.5', say negative_censored=True; if the values are "
-              "logarithms or residuals, say allow_negative=True and fit with transform=None.")
+            + " Concentrations are not negative. If -0.5 means 'below 0.5', say negative_censored=True; if a number stands for no "
+              f"analysis, missing=[{values[unexplained].min():g}]; if the values are logarithms or residuals, say allow_negative=True and fit with "
+              f"transform=None.")
 
 
 def _where(frame, mask, what):

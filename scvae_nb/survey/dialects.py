@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .columns import is_coordinate_name
 from .errors import SurveyError
+from .units import element_unit
 
 # %% ../../nbs/survey/02_dialects.ipynb #9e4c5691
 def read_bytes(path, encoding=None):
@@ -65,13 +67,30 @@ def _encoding_of(data):
         return "utf-16-be"
     if data.isascii():
         return "utf-8"
-    for encoding in ("utf-8", "cp1252"):
+    for encoding in ("utf-8", "cp1252", "latin-1"):
         try:
-            codecs.getincrementaldecoder(encoding)().decode(data, final=True)
+            text = codecs.getincrementaldecoder(encoding)().decode(data, final=True)
         except UnicodeDecodeError:
             continue
-        return encoding
+        return encoding if encoding == "utf-8" else _other_script(data, text) or encoding
     return "latin-1"
+
+
+def _other_script(data, western):
+    "The encoding of a text that makes no sense in Western letters: Chinese or Cyrillic; asks where neither fits; None for Western text."
+    strange = re.findall(r"[\u0080-\u024f\u2010-\u2122]{4,}", western[:200_000])
+    if not strange:
+        return None
+    runs = re.findall(rb"[\x80-\xff]+", data[:200_000])
+    for encoding, letters, fits in [("gb18030", r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+", all(len(run) % 2 == 0 for run in runs)),
+                                    ("cp1251", r"[\u0400-\u04ff\u2013-\u2116«»°]+", True)]:
+        read = [run.decode(encoding, errors="replace") for run in runs]
+        if fits and all(re.fullmatch(letters, word) for word in read) and len(re.findall(r"[А-яЁё\u4e00-\u9fff]", "".join(read))) > 0.8 * len("".join(read)):
+            return encoding
+    raise SurveyError(f"The bytes of the file are not valid UTF-8, and read as Western text they make no words: {strange[0][:20]!r}. Expected a known "
+                      f"encoding: say "
+                      "encoding='shift_jis' (Japanese), 'gb18030' (Chinese), 'cp1251' or 'koi8-r' (Cyrillic), 'cp1250' (Central European), 'mac-roman', or "
+                      "save the table as UTF-8; encoding='cp1252' keeps the words as they are.")
 
 # %% ../../nbs/survey/02_dialects.ipynb #704237bd
 def split_lines(text, delimiter):
@@ -104,7 +123,8 @@ def find_delimiter(text):
     -------
     str
     """
-    lines = [line for line in re.sub(r'"[^"]*"', "x", text).split("\n") if line.strip() and line[0] != "#"][:400]
+    plain = re.sub(r'(?:(?<=[,;\t|\n])|^)"(?:[^"]|"")*"(?=[,;\t|\n]|$)', "x", text)
+    lines = [line for line in plain.split("\n") if line.strip() and line[0] != "#"][:400]
     if not lines:
         return ","
     scores = {}
@@ -114,16 +134,26 @@ def find_delimiter(text):
         common = np.bincount(present).argmax() if len(present) else 0
         # one field more or less, as a delimiter at the end of the line makes it, is still the same table
         scores[delimiter] = ((np.abs(counts - common) <= 1).mean() if common > 1 else (counts == 1).mean() if common else 0.0, common)
-    best = max(scores, key=lambda delimiter: (round(scores[delimiter][0], 1), scores[delimiter][1]))
+    best = max(scores, key=lambda delimiter: (round(scores[delimiter][0], 1), scores[delimiter][1], scores[delimiter][0]))
     tokens = [line.split() for line in lines]
     widths = np.array([len(row) for row in tokens])
     common = np.bincount(widths).argmax()
     glued = np.mean([word[-1] in ",;|" for row in tokens for word in row])
     share, (other_share, other) = (widths == common).mean(), scores[best]
     more_fields = common > other + 1 and share > max(0.6, other_share - 0.05)
+    if best == "\t" and np.mean([" " in line for line in lines]) < 0.5:
+        return best
     return " " if common >= 3 and glued < 0.2 and (more_fields or (common == other + 1 and share > other_share)) else best
 
 # %% ../../nbs/survey/02_dialects.ipynb #e0fd2a2c
+def _has_plain_quotes(data, delimiter):
+    "Whether quotes occur that neither begin nor end a field, or whose number is odd."
+    if data.count(b'"') % 2:
+        return True
+    mark = re.escape(delimiter.encode())
+    return re.search(rb'[^"\n' + mark + rb']"[^"\n' + mark + rb']', data) is not None
+
+
 def line_table(data, delimiter):
     """Where the lines of a text begin and end and how many fields they have; line ends within quotes count as text.
 
@@ -140,6 +170,11 @@ def line_table(data, delimiter):
     """
     array, block = np.frombuffer(data, dtype=np.uint8), 1 << 18  # what fits into the cache of a processor
     quoted, before = b'"' in data, 0
+    if quoted and _has_plain_quotes(data, delimiter):
+        # quotes that stand for inches and the like: only fields that begin and end with one are quoted
+        field = re.compile(rb'(?:(?<=[' + re.escape(delimiter.encode()) + rb'\n])|\A)"(?:[^"]|"")*"(?=' + re.escape(delimiter.encode()) + rb'|\n|\Z)')
+        array = np.frombuffer(field.sub(lambda match: b"x" * len(match[0]), data), dtype=np.uint8)
+        quoted = False
     parity, places, totals = 0, [], []
     for start in range(0, len(array), block):
         part = array[start:start + block]
@@ -200,6 +235,10 @@ def decimal_mark(columns, delimiter, decimal=None, thousands=None):
         # within quotes only; a comma that is proved decimal beside decimal points is text or a mixture
         return ".", ""
     if len(proofs) == 2:
+        # numbers of elements and places outweigh times, dates and codes
+        known = {name: cells for name, cells in columns.items() if element_unit(name) is not None or is_coordinate_name(name)}
+        proofs = {mark: found for mark in ",." if (found := _first_proof(known, mark))} or proofs
+    if len(proofs) == 2:
         (first, one), (second, other) = proofs[","], proofs["."]
         raise SurveyError(f"Commas and points are both used as decimal marks: {one!r} in column {first!r}, {other!r} in column {second!r}. Say which is the "
                           "decimal mark: decimal=',' or decimal='.'; cells of the other kind must then be corrected.")
@@ -253,7 +292,7 @@ def plain_numbers(cells, decimal):
         Numbers where every filled cell is one, else text.
     """
     text = cells.astype("string")
-    if decimal == "." and not any(text.str.contains(mark, regex=False).any() for mark in THOUSANDS):
+    if decimal == "." and not any(text.str.contains(mark, regex=False).any() for mark in THOUSANDS + "−"):
         return cells
     # the same words stand in many cells: each is looked at once
     which, words = pd.factorize(text)
@@ -277,6 +316,8 @@ def _plain_words(words, decimal):
     "Words with their numbers written plainly."
     # blanks and apostrophes between groups of three digits are never decimal marks
     plain = words.str.replace(r"(?<=\d)[\u00a0\u202f\u2009 '’](?=\d{3}(?!\d))", "", regex=True)
+    # an apostrophe in front keeps a number as text in a spreadsheet; typographic minus signs are minus signs
+    plain = plain.str.replace(r"^\s*['’](?=\s*[-+−<>]?\s*[\d.,])", "", regex=True).str.replace(r"^(\s*[<>]?\s*)−(?=[\d.,])", r"\1-", regex=True)
     thousands = {".": ",", ",": "."}[decimal]
     plain = plain.mask(plain.str.match(_GROUPED[thousands]), plain.str.replace(thousands, "", regex=False))
     if decimal == ",":

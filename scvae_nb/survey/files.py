@@ -12,22 +12,25 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from .cell_units import without_cell_units
 from .checks import exact_multiples, impossible_units, repeated_analyses
-from .columns import as_mapping, find_coordinates, find_elements, parse_concentrations, refuse_duplicated
+from .columns import as_mapping, find_elements, parse_concentrations, refuse_duplicated
 from .control_samples import read_control_samples, replicates_of
 from .errors import SurveyError, name_columns, name_rows
 from .extremes import refuse_more_than_all, say_far_values
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
-from .places import as_crs, check_places, coordinate_array, project, projected_target, source_crs
+from .place_texts import settled_places
+from .places import as_crs, check_places, coordinate_array, degree_sized, project, projected_target, source_crs
 from .plausibility import explain_multiple, rows_above_all, unlikely_units
 from .reading import Reading
 from .readings import Readings
 from .replicates import parse_replicates, repeated_rows
 from .roles import (depth_columns, doubtful_elements, find_companions, find_control_samples, find_qualifiers, marks_of, near_elements,
-                                   refuse_blanks_beside_limits, refuse_long_table, settled_control_samples)
+                                   refuse_blanks_beside_limits, refuse_long_table, say_media, settled_control_samples, without_foot)
 from .units import element_method, normalise_unit
-from .whereabouts import looks_exchanged, refuse_disguised_degrees, refuse_null_places, refuse_outside
+from .whereabouts import (far_places, looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_mixture, refuse_null_places,
+                                         refuse_outside, refuse_short, refuse_zones, say_datums)
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
@@ -50,12 +53,15 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     reading = reading or Reading(name or "table")
     refuse_duplicated(frame.columns)
     easting, northing = _coordinate_columns(frame, easting, northing)
+    frame, easting, northing = settled_places(frame, easting, northing, reading)
     numbered = [duplicates] if isinstance(duplicates, str) else []
     whole = frame
     frame = settled_control_samples(whole, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    frame = frame if numbered else without_foot(frame, easting, northing, control_samples, reading)
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
-    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading)
+    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading, not_detected)
+    frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
     cells = dict(negative_censored=negative_censored, allow_negative=allow_negative, missing=missing, not_detected=not_detected,
                  blank_is_censored=blank_is_censored)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
@@ -93,7 +99,7 @@ def _readings_of(frame, chosen, qualifiers, limits, cells, reading, of=""):
     "The cells of the elements of a table; `of` says whose cells they are."
     readings = parse_concentrations(_columns_of(frame, chosen), detection_limits=limits, say=lambda sentence, loud: (reading.warn if loud else reading.say)(
         "cells", of + sentence), **{**cells, "blank_is_censored": bool(cells["blank_is_censored"])})
-    return _with_marks(readings, qualifiers, frame, limits) if qualifiers else readings
+    return _with_marks(readings, qualifiers, frame, limits, cells["not_detected"]) if qualifiers else readings
 
 
 def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats):
@@ -101,10 +107,11 @@ def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, 
     marks = find_control_samples(whole, other, repeats)
     frame = whole[np.any([rows for _, rows in marks.values()], axis=0)]
     # blanks may be the only rows with a '<', in a column that says nothing of the samples; limits of each sample are not theirs
-    found = find_qualifiers(whole, chosen, qualifiers)
+    found = find_qualifiers(whole, chosen, qualifiers, cells["not_detected"])
     stated = {name: limit for name, limit in as_mapping(detection_limits, "detection_limits").items() if isinstance(limit, str) or not np.ndim(limit)}
     silent = Reading(reading.source)
     silent.limits = reading.limits
+    frame = without_cell_units(frame, chosen, reading.units, silent)
     limits = _settled_limits(frame, chosen, roles, stated, cells["blank_is_censored"], silent)
     return read_control_samples(whole, marks, _readings_of(frame, chosen, found, limits, cells, reading, "control samples: "), reading, other)
 
@@ -117,7 +124,13 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
     used = [easting, northing]
     refuse_null_places(places, frame.index, names)
     if not local:
+        refuse_false_degrees(places, crs, frame.index, names)
+        refuse_mixture(places, frame.index, names)
         refuse_disguised_degrees(places, crs, names)
+        refuse_short(places, crs, names)
+    if not degree_sized(places):
+        refuse_zones(frame, crs, reading)
+    say_datums(frame, reading)
     if to_crs is not None:
         target = projected_target(to_crs)
         source = source_crs(places, crs, names, name)
@@ -126,11 +139,16 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
         names, crs, used = _free_names(frame.columns), target, []
     check_places(places, frame.index, crs, names)
     refuse_outside(places, crs, frame.index, names)
+    if (far := far_places(places)).any():
+        reading.warn("checks", f"{name_rows(frame.index, far)} lie far from all other samples, the first at {places[far][0, 0]:.10g}, "
+                               f"{places[far][0, 1]:.10g}: a digit may be "
+                               "missing. Correct the places, or leave those rows out before reading")
     if looks_exchanged(places, crs):
         reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to "
                                f"{places[:, 0].max():.10g} beside "
                                f"northings of {places[:, 1].min():.10g} to {places[:, 1].max():.10g}, as in UTM the other way round; crs='EPSG:...' would tell")
     _say_depths(frame, places, reading)
+    say_media(frame, places, reading)
     reading.say("columns", f"places from {easting!r} and {northing!r}" + ("" if to_crs is None else f", projected to {crs.name}"))
     return places, names, crs, used
 
@@ -156,7 +174,7 @@ def _coordinate_columns(frame, easting, northing):
     if (easting is None) != (northing is None):
         raise SurveyError("Name both coordinate columns, easting='...' and northing='...', or neither.")
     if easting is None:
-        return find_coordinates(frame.columns)
+        return None, None
     absent = [name for name in (easting, northing) if name not in frame.columns]
     if absent:
         raise SurveyError(f"There is no column {absent[0]!r} for the coordinates; the columns are {name_columns(frame.columns)}.")
@@ -218,7 +236,7 @@ def _limits_in(frame, detection_limits):
     return {name: frame[limit] if isinstance(limit, str) else limit for name, limit in limits.items()}
 
 # %% ../../nbs/survey/09_files.ipynb #aa170002
-def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
+def _settled_columns(frame, elements, exclude, other, qualifiers, reading, words=()):
     "The elements, and the columns that say something of them: element to column, by role."
     doubtful = {}
     if elements is None:
@@ -237,7 +255,7 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading):
     else:
         chosen = _chosen_elements(frame, elements, exclude, other)
     limits, uncertainties = find_companions(frame, chosen)
-    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
+    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers, words), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
 
 
 def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
@@ -259,12 +277,12 @@ def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
     return limits
 
 
-def _with_marks(readings, qualifiers, frame, limits):
-    "The readings with what the qualifier columns say of the cells of their elements."
+def _with_marks(readings, qualifiers, frame, limits, words):
+    "The readings with what the qualifier columns say of the cells of their elements; `words` are further words for below."
     values, below, above = readings.values.copy(), np.zeros(readings.shape, dtype=bool, order="F"), np.zeros(readings.shape, dtype=bool, order="F")
     for element, column in qualifiers.items():
         place = readings.elements.index(element)
-        below[:, place], above[:, place] = marks_of(frame[column], readings.index)
+        below[:, place], above[:, place] = marks_of(frame[column], readings.index, words)
         marked = below[:, place] | above[:, place]
         values[element] = _marked_numbers(values[element], frame[column], below[:, place], marked, limits.get(element))
     # of a cell that is above its limit a qualifier says nothing new
@@ -292,7 +310,7 @@ def _settled_units(units, chosen, reading):
     found = {element: unit for element, unit in reading.units.items() if element in chosen and element not in stated}
     wrong = [element for element, unit in found.items() if named.get(element) not in (None, "", unit)]
     if wrong:
-        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units says {found[wrong[0]]}. Say which: "
+        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units or the cells say {found[wrong[0]]}. Say which: "
                           f"units={{{wrong[0]!r}: '...'}}.")
     return {**found, **stated}
 

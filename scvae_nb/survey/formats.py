@@ -6,8 +6,9 @@
 __all__ = ['SUFFIXES', 'read_table', 'import_geopandas']
 
 # %% ../../nbs/survey/16_formats.ipynb #ad252bf6
+import re
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from .columns import refuse_duplicated
 from .dialects import decimal_mark, plain_numbers
 from .errors import SurveyError, missing_extra, name_columns
 from .reading import Reading
-from .rows import find_layout, footer_rows, tidy_cell
+from .rows import find_layout, footer_rows, statistic_rows, tidy_cell
 from .text_tables import read_text
 
 # %% ../../nbs/survey/16_formats.ipynb #44468ec3
@@ -64,6 +65,10 @@ def read_table(path, sheet=None, reading=None, **layout):
     frame = {"text": lambda: read_text(path, reading, **layout), "excel": lambda: _read_excel(path, sheet, reading, **layout),
              "parquet": lambda: _read_parquet(path), "vector": lambda: _read_vector(path, sheet)}[kind]()
     refuse_duplicated(frame.columns)
+    count, said = statistic_rows(frame)
+    frame = frame.iloc[:len(frame) - count]
+    for sentence in said:
+        reading.say("rows", sentence)
     if not len(frame):
         raise SurveyError(f"{path.name}: the table has {len(frame.columns)} columns and no rows. Expected a row per sample below the header.")
     return frame
@@ -80,7 +85,8 @@ def _read_excel(path, sheet, reading, header_rows=None, skip=None, decimal=None,
     except (BadZipFile, ValueError, KeyError, OSError) as error:
         raise SurveyError(f"{path.name} cannot be read as a workbook ({error}). Open it in a spreadsheet and save it as .xlsx.") from error
     with book:
-        raw = pd.read_excel(book, sheet_name=_the_layer(path, book.sheet_names, sheet), header=None, dtype=object)
+        name = _the_layer(path, book.sheet_names, sheet)
+        raw = _with_merged(pd.read_excel(book, sheet_name=name, header=None, dtype=object), path, book.sheet_names.index(name))
     if skip is not None:
         raw = raw.drop(index=range(skip) if isinstance(skip, (int, np.integer)) else [line - 1 for line in skip], errors="ignore")
     raw = raw.dropna(how="all")
@@ -94,8 +100,33 @@ def _read_excel(path, sheet, reading, header_rows=None, skip=None, decimal=None,
     reading.methods.update(layout.methods)
     reading.limits.update({**layout.limits, **limits})
     refuse_duplicated(layout.names)
-    frame = raw.iloc[layout.first:len(raw) - count].reset_index(drop=True).set_axis(layout.names, axis=1)
+    rows = raw.iloc[layout.first:len(raw) - count]
+    above = [row for row in _texts(raw.head(layout.first)) if sum(map(bool, row)) > 1]
+    again = [row in above for row in _texts(rows)]
+    if any(again):
+        reading.say("rows", f"the header again, left out: {sum(again)} row{'s' if sum(again) > 1 else ''}")
+    frame = rows[~np.array(again, dtype=bool)].reset_index(drop=True).set_axis(layout.names, axis=1)
     return _typed(frame.loc[:, [bool(name) or frame.iloc[:, j].notna().any() for j, name in enumerate(frame.columns)]], decimal, thousands, reading)
+
+
+def _with_merged(raw, path, position):
+    "The sheet with what stands in cells that are merged over several columns of the first 60 rows in each of them."
+    with ZipFile(path) as archive:
+        sheets = sorted((name for name in archive.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name)), key=lambda name: (len(name), name))
+        text = archive.read(sheets[position])[-2_000_000:].decode("utf-8", errors="ignore") if position < len(sheets) else ""
+    for first, top, last, bottom in re.findall(r'<mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"', text):
+        left, right, row = _letters(first), _letters(last), int(top) - 1
+        if top == bottom and row < min(60, len(raw)) and right < raw.shape[1] and raw.iloc[row, left + 1:right + 1].isna().all():
+            raw.iloc[row, left:right + 1] = raw.iloc[row, left]
+    return raw
+
+
+def _letters(column):
+    "The position of a column of a sheet: A is 0, AA is 26."
+    number = 0
+    for letter in column:
+        number = 26 * number + ord(letter) - 64
+    return number - 1
 
 
 def _texts(frame):

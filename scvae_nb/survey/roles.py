@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CONTROL_CHOICES', 'find_qualifiers', 'marks_of', 'find_companions', 'refuse_blanks_beside_limits',
            'find_control_samples', 'is_control', 'label_text', 'without_suffix', 'own_labels', 'named_originals',
-           'settled_control_samples', 'doubtful_elements', 'near_elements', 'refuse_long_table', 'depth_columns']
+           'settled_control_samples', 'doubtful_elements', 'near_elements', 'refuse_long_table', 'depth_columns',
+           'without_foot', 'say_media']
 
 # %% ../../nbs/survey/12_roles.ipynb #f1d9c2a7
 import re
@@ -16,11 +17,11 @@ from pandas.api.types import is_numeric_dtype
 
 from .columns import as_mapping
 from .errors import SurveyError, name_columns, name_rows
-from .units import SYMBOLS, element_unit, split_name, why_not_element
+from .units import SYMBOLS, element_unit, split_name, take_units, why_not_element
 
 # %% ../../nbs/survey/12_roles.ipynb #18ba6792
 _QUALIFIER = re.compile(r"(?:^|[\s_.\-(]+)(?:q|qual|qualifier|flag|sign|lt|remark|rmk|rc|prefix|symbol|mark|operator|op|lessthan|less_than|"
-                        r"code)s?[\s_.)]*(?=[\s_.\-]|$)",
+                        r"code|bdl|nd|below|cens|censored|nondetect|non_detect)s?[\s_.)]*(?=[\s_.\-]|$)",
                         re.IGNORECASE)
 _BELOW = frozenset(["<", "<=", "≤", "&lt;", "l", "n", "u", "nd", "bdl", "bd", "lt", "b", "below"])
 _ABOVE = frozenset([">", ">=", "≥", "&gt;", "g", "gt", "above"])
@@ -33,7 +34,7 @@ def _marks(column):
     return column.astype("string").fillna("").str.strip().str.lower()
 
 
-def find_qualifiers(frame, elements, given=None):
+def find_qualifiers(frame, elements, given=None, words=()):
     """The qualifier column of each element.
 
     Parameters
@@ -42,6 +43,8 @@ def find_qualifiers(frame, elements, given=None):
     elements : list of str
     given : mapping, bool or None
         Element to column, as the caller says; False for none at all; None to look for columns of `<` and `>`.
+    words : iterable of str
+        Further words that mean below.
 
     Returns
     -------
@@ -57,11 +60,24 @@ def find_qualifiers(frame, elements, given=None):
             raise SurveyError(f"qualifiers names columns that the table does not have: {name_columns(absent)}. The columns are {name_columns(frame.columns)}.")
         return found
     found, lonely = {}, []
-    others = [name for name in frame.columns if name not in elements and not is_numeric_dtype(frame[name].dtype)]
-    for name in others:
-        if frame[name].isna().all() or not frame[name].astype("string").str.len().max() <= 4:
+    below_words = frozenset(str(word).strip().lower() for word in ([words] if isinstance(words, str) else words or ()))
+    for name in [name for name in frame.columns if name not in elements]:
+        if (called := _called_qualifier(name, elements)) and _refuse_flags(frame[name], called):
+            continue
+        if is_numeric_dtype(frame[name].dtype) or frame[name].isna().all() or not frame[name].astype("string").str.len().max() <= 4 + 16 * bool(called):
             continue
         cells = set(_marks(frame[name]).unique())
+        if called and cells & below_words and cells <= _BELOW | _ABOVE | _NEUTRAL | below_words:
+            found[called] = name
+            continue
+        if called and not cells <= _BELOW | _ABOVE | _NEUTRAL and len(cells) <= 12:
+            strange = ~_marks(frame[name]).isin(_NEUTRAL | _BELOW | _ABOVE)
+            shown = name_columns(frame[name][strange].unique(), 6)
+            raise SurveyError(f"Column {name!r} is called a qualifier of {called!r}, and holds {shown} in {name_rows(frame.index, strange)}. Expected '<' "
+                              f"and '>', or "
+                              f"letters that are known. If such a word means below the number in {called!r}, say "
+                              f"not_detected=[{frame[name][strange].iloc[0]!r}]; if "
+                              "none of them does, qualifiers=False.")
         letters = cells <= _BELOW | _ABOVE | _NEUTRAL and bool(cells & (_BELOW | _ABOVE)) and bool(_QUALIFIER.search(str(name)))
         if not (cells <= _SYMBOLIC and cells & (_BELOW | _ABOVE)) and not letters:
             continue
@@ -81,6 +97,29 @@ def find_qualifiers(frame, elements, given=None):
     return found
 
 
+def _called_qualifier(name, elements):
+    "The element that a column is called a qualifier of by its name alone, or None."
+    bare = _QUALIFIER.sub("", str(name)).strip(" _.-()").lower()
+    if bare == str(name).strip(" _.-()").lower() or not bare:
+        return None
+    same = [element for element in elements if str(element).lower() == bare]
+    same = same or [element for element in elements if (parts := split_name(element)) and parts[0].lower() == bare]
+    return same[0] if len(same) == 1 else None
+
+
+def _refuse_flags(column, element):
+    "Raise for a column of yes and no beside an element that says yes somewhere; whether it is one that never does."
+    cells = _marks(column)
+    yes = cells.isin(["1", "1.0", "true", "yes", "y"]).to_numpy(dtype=bool)
+    if not (yes | cells.isin(["0", "0.0", "false", "no", "n", ""]).to_numpy(dtype=bool)).all() or cells.eq("").all() or cells.isin(["", "n"]).all():
+        return False
+    if yes.any():
+        raise SurveyError(f"Column {column.name!r} says yes beside {element!r} in {name_rows(column.index, yes)}. If that means that the sample is below "
+                          f"the number in "
+                          f"{element!r}, say qualifiers={{{element!r}: {column.name!r}}}; otherwise qualifiers=False.")
+    return True
+
+
 def _qualified(name, columns, elements):
     "The element that a qualifier column belongs to: by its name without the qualifier, else the column after it or before it."
     bare = _QUALIFIER.sub("", str(name)).strip(" _.-()").lower()
@@ -93,7 +132,7 @@ def _qualified(name, columns, elements):
     return beside[0] if beside and (not bare or bare not in {str(element).lower() for element in elements}) else None
 
 
-def marks_of(column, index):
+def marks_of(column, index, words=()):
     """Where a qualifier column says below and above.
 
     Parameters
@@ -101,6 +140,8 @@ def marks_of(column, index):
     column : pandas.Series
     index : pandas.Index
         Row labels, for messages.
+    words : iterable of str
+        Further words that mean below.
 
     Returns
     -------
@@ -108,6 +149,9 @@ def marks_of(column, index):
         Shape (n,), bool.
     """
     text = _marks(column)
+    if text.isin(["0", "0.0", "1", "1.0", "true", "false", "yes", "no", "y", ""]).all():
+        return text.isin(["1", "1.0", "true", "yes", "y"]).to_numpy(dtype=bool), np.zeros(len(text), dtype=bool)
+    text = text.mask(text.isin([str(word).strip().lower() for word in ([words] if isinstance(words, str) else words or ())]), "<")
     below, above = text.isin(_BELOW).to_numpy(dtype=bool), text.isin(_ABOVE).to_numpy(dtype=bool)
     strange = ~(below | above | text.isin(_NEUTRAL).to_numpy(dtype=bool))
     if strange.any():
@@ -248,12 +292,22 @@ def is_control(word, kinds=True):
 
 def _flagged(column):
     "Rows that a column of yes and no called QC, Blank or the like says yes to; None for other columns."
+    if re.fullmatch(r"rep(?:licate)?[\s_]*stat(?:us)?|(?:dup(?:licate)?|rep(?:licate)?)[\s_]*code", str(column.name).strip(), re.IGNORECASE):
+        return _repeat_status(column)
     if not re.fullmatch(rf"(?:is[\s_]?)?(?:{_CONTROL.pattern})(?:[\s_](?:sample|flag))?", str(column.name).strip(), re.IGNORECASE):
         return None
     cells = column.astype("string").str.strip().str.lower().fillna("")
     yes = cells.isin(["y", "yes", "true", "1", "1.0", "x"]).to_numpy(dtype=bool)
     no = cells.isin(["n", "no", "false", "0", "0.0", ""]).to_numpy(dtype=bool)
     return yes if (yes | no).all() and 0 < yes.mean() < 0.5 else None
+
+
+def _repeat_status(column):
+    "Rows that a column of codes says to repeat another: 0 is routine, 1 and 10 the first of a pair, all else repeats; None for other columns."
+    numbers = pd.to_numeric(column, errors="coerce").fillna(0).to_numpy(dtype=float)
+    codes = np.unique(numbers)
+    first = np.isin(numbers, [0, 1, 10]) if len(codes) > 2 else numbers == 0
+    return ~first if 0 in codes and 0 < (~first).mean() < 0.5 else None
 
 # %% ../../nbs/survey/12_roles.ipynb #c0117001
 def label_text(column):
@@ -416,6 +470,8 @@ def doubtful_elements(elements, frame=None):
             continue
         if frame is not None and _counts_rows(frame[name]):
             doubtful[name] = "it counts the rows"
+        elif re.match(r"\s*(?:Eu|Ce)\*", str(name)):
+            doubtful[name] = "with a star it is what its neighbours let expect, and no analysis"
         elif head in ("H", "He"):
             doubtful[name] = "hydrogen without a unit is hardly ever analysed; it may be a height"
         elif mixed and len(head) == 2 and head.isupper() and head not in SYMBOLS:
@@ -449,7 +505,27 @@ def near_elements(frame, elements, known=()):
     """
     skip = {*elements, *known}
     return {name: reason for name in frame.columns
-            if name not in skip and is_numeric_dtype(frame[name].dtype) and (reason := why_not_element(name))}
+            if name not in skip and is_numeric_dtype(frame[name].dtype) and (reason := why_not_element(name) or _why_near(name))}
+
+
+_ISOTOPE = re.compile(rf"(?:\d{{1,3}}(?:{'|'.join(sorted(SYMBOLS))})|(?:{'|'.join(sorted(SYMBOLS))})[-_ ]?\d{{1,3}})(?=[\s_/(\[]|$)")
+_IN_OTHER_LANGUAGES = {word: element for element, words in {
+    "copper": "kupfer cobre cuivre koppar kobber rame медь 铜", "lead": "blei plomo plomb chumbo bly piombo свинец 铅", "zinc": "zink цинк 锌",
+    "iron": "eisen hierro ferro fer järn jern железо 铁", "gold": "oro ouro золото 金", "silver": "silber plata prata argent серебро 银",
+    "arsenic": "arsen arsénico arsênio мышьяк 砷", "mercury": "quecksilber mercurio mercúrio mercure ртуть 汞",
+    "nickel": "níquel niquel никель 镍"}.items() for word in words.split()}
+
+
+def _why_near(name):
+    "Why a column that does not begin with an element may still be one: an isotope, a word of another language, a unit in the name; None otherwise."
+    if _ISOTOPE.match(str(name).strip()):
+        return "isotopes and their ratios are no concentrations"
+    first = re.split(r"[\W\d_]+", str(name).strip().lower())[0]
+    if first in _IN_OTHER_LANGUAGES:
+        return f"{first!r} is {_IN_OTHER_LANGUAGES[first]} in another language; name it after the element"
+    rest, units = take_units(name)
+    # percentages of other things are many: loss on ignition, clay, moisture
+    return "its name holds a unit, but no element that is known" if set(units) & {"ppm", "ppb", "g/kg"} and re.search(r"[^\W\d_]", rest) else None
 
 # %% ../../nbs/survey/12_roles.ipynb #79bb0247
 def refuse_long_table(frame):
@@ -488,3 +564,65 @@ def depth_columns(columns):
     pattern = re.compile(r"(?:depth|dist)?[\s_]*(?:from|to)(?:[\s_]*(?:m|depth|ft))?|(?:m_?)?(?:from|to)|(?:drill|bore)?[\s_]*hole(?:[\s_]*(?:id|no|name|"
                          r"number))?|dhid|bhid|(?:sample|top|bottom|mid)[\s_]*depth|z", re.IGNORECASE)
     return [name for name in columns if pattern.fullmatch(str(name).strip())]
+
+# %% ../../nbs/survey/12_roles.ipynb #65a00041
+def without_foot(frame, easting, northing, choice, reading):
+    """The table without the last rows that have no place, as the caller chose for control samples; they join `reading.controls`.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    easting, northing : str
+        Columns of the coordinates.
+    choice : str or None
+        `"leave out"`, `"keep"` or None.
+    reading : Reading
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    lacking = frame[[easting, northing]].isna().all(axis=1).to_numpy()
+    count = int(lacking[::-1].cumprod().sum()) if len(lacking) and lacking[-1] else 0
+    if count < 1 + (choice is None) or count != lacking.sum() or count > 0.5 * len(frame) or choice == "keep":
+        return frame
+    foot = np.arange(len(frame)) >= len(frame) - count
+    words = next((name_columns(frame[name][foot].dropna().unique(), 4) for name in frame if not is_numeric_dtype(frame[name].dtype)), "without a name")
+    what = f"At the end of the table {name_rows(frame.index, foot)} {'has' if count == 1 else 'have'} no coordinates in {easting!r} and {northing!r} ({words})"
+    if choice is None:
+        raise SurveyError(f"{what}. Every sample needs a place. If they are standards, blanks and repeats of the laboratory, say control_samples='leave out'; "
+                          "otherwise complete their coordinates.")
+    reading.say("rows", f"{what}; left out as control samples, as asked")
+    reading.controls = frame[foot] if reading.controls is None else pd.concat([reading.controls, frame[foot]])
+    return frame[~foot]
+
+
+def say_media(frame, places, reading):
+    """Warn where samples of several media or horizons stand at the same places.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    places : numpy.ndarray
+        Coordinates, shape (n, 2).
+    reading : Reading
+    """
+    pattern = re.compile(r"(?:sample|samp|soil)?[\s_]*(?:medium|media|horizon|hor|matrix|fraction|type|typ|layer)(?:[\s_](?:name|desc|code))?", re.IGNORECASE)
+    spot = pd.DataFrame(places).groupby([0, 1], sort=False).ngroup().to_numpy()
+    for name in frame.columns:
+        if not pattern.fullmatch(str(name).strip()):
+            continue
+        words = frame[name].astype("string").fillna("")
+        if not 2 <= words.nunique() <= 12:
+            continue
+        several = pd.Series(words.to_numpy()).groupby(spot).nunique() > 1
+        shown = ", ".join(f"{word or 'empty'} ({count:,} rows)" for word, count in words.value_counts().head(4).items())
+        if several.mean() > 0.2:
+            reading.warn("checks", f"column {name!r} holds several media or horizons, {shown}, at {int(several.sum()):,} of {len(several):,} places at "
+                                   f"once. Read together "
+                                   "they count as repeated samples of one place, and what differs between them as error and micro-scale geology. Read one "
+                                   "at a time: "
+                                   f"Survey.from_frame(table[table[{name!r}] == {words.iloc[0]!r}], ...)")
+        else:
+            reading.say("columns", f"column {name!r} holds {shown}: read as one survey")
+

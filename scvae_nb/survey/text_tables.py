@@ -18,6 +18,7 @@ from pandas.api.types import is_numeric_dtype
 from .columns import refuse_duplicated
 from .dialects import THOUSANDS, decimal_mark, find_delimiter, line_table, plain_numbers, read_bytes, split_lines
 from .errors import SurveyError
+from .exploration_reports import plain_report
 from .rows import find_layout, footer_rows
 
 # %% ../../nbs/survey/13_text_tables.ipynb #abac60d1
@@ -41,11 +42,12 @@ def read_text(path, reading, encoding=None, decimal=None, thousands=None, header
     if not data or data.isspace():
         raise SurveyError(f"{path.name} is not a table: it is empty. Expected a header and rows of equal length.")
     data, delimiter = _with_delimiter(data, reading)
+    data = plain_report(data, delimiter, reading)
     lines = _Lines(data, delimiter, reading, skip)
     layout = find_layout(lines.cells(lines.kept[:60]), header_rows)
     names, body = list(layout.names), lines.kept[layout.first:]
     count, limits, notes = footer_rows(lines.cells(body[-60:]), names)
-    body = body[:len(body) - count]
+    body = _without_headers(lines, body[:len(body) - count], layout.first, reading)
     refuse_duplicated(names)
     if not len(body):
         raise SurveyError(f"{path.name}: the table has {len(names)} columns and no rows. Expected a row per sample below the header.")
@@ -119,6 +121,17 @@ class _Lines:
         file = BytesIO(self.data)
         file.seek(self.starts[which[0]])
         return file
+
+
+def _without_headers(lines, body, first, reading):
+    "The rows but those that repeat a row of the header, as files do that were put together."
+    above = {lines.line(i).strip() for i in lines.kept[:first] if lines.fields[i] > 1}
+    longs = np.isin(lines.ends[body] - lines.starts[body], [len(text.encode()) + k for text in above for k in (0, 1)])
+    again = np.zeros(len(body), dtype=bool)
+    again[longs] = [lines.line(i).strip() in above for i in body[longs]]
+    if again.any():
+        reading.say("rows", f"the header again, left out: {_numbered(body[again])}")
+    return body[~again]
 
 
 def _numbered(positions, limit=5):

@@ -99,12 +99,31 @@ def normalise_unit(unit):
     rest = re.sub(r"[\s_()\[\],.]+|dry|dm|dw|ts", "", rest)
     return units[0] if len(units) == 1 and not rest else spelling
 
+# %% ../../nbs/survey/01_units.ipynb #65a00002
+_PREFIX = re.compile(r"(?:(?:m[eap][-_ ]?)?(?:icp|icpms|icpoes|icpaes|ms|og)\d{1,3}[a-z]?|icp(?:[-_ ]?(?:ms|oes|aes|es))?|p?xrf|wdxrf|edxrf|inaa|ina|naa|"
+                     r"aas?|gfaas|cvaas|fa|4a|aqr|"
+                     r"aqua[-_ ]?regia|4[-_ ]?acid)", re.IGNORECASE)
+_UNIT_FIRST = re.compile(r"(?:wt[ .]?%|%|pct|ppm|ppb|ppt|g/t|mg/kg|ug/g|µg/g)", re.IGNORECASE)
+
+
+def _element_first(column):
+    "A name with unit or method before the element, `ppm Cu` or `ICP40_CU`, the other way round; other names as they are."
+    name = str(column)
+    for first, gap in ((_UNIT_FIRST, r"[\s_.\-]*"), (_PREFIX, r"[\s_.\-]+")):
+        found = re.fullmatch(rf"\s*({first.pattern}){gap}(?=[A-Z])([A-Za-z]{{1,2}}|(?:[A-Z][A-Za-z]?\d?){{1,2}}O\d?T?)((?:[\s_.\-(\[].*)?)", name,
+                             first.flags | re.DOTALL)
+        if found and found[2][0].isupper() and (found[2].capitalize() in SYMBOLS or found[2].upper() in _UPPER_OXIDES):
+            return f"{found[2]}_{found[1]}{found[3]}"
+    return name
+
+
 # %% ../../nbs/survey/01_units.ipynb #774d9420
 # Analytical methods and digestions that laboratories append to a column name, with or without a number
-_METHOD = re.compile(r"(?:inaa|naa|xrf|wdxrf|edxrf|pxrf|icp|icpms|icpoes|icpaes|ms|oes|aes|aas|gfaas|cvaas|cv|dcp|fa|"
+_METHOD = re.compile(r"(?:inaa|ina|naa|aa|xrf|xrfs|xrfas|wdxrf|edxrf|pxrf|icp|icpms|icpoes|icpaes|ms|oes|aes|aas|gfaas|cvaas|cv|dcp|fa|"
                      r"ar|aqr|4a|hf|fus|mmi|me|total|tot|t|partial|leach|es|aquaregia|aqua|regia|als|sgs|acme|aq|4acid|acid|fusion|fire|assay|"
-                     r"hno3|hcl|la|laicpms|dm|dw|ts|dry)\d*|\d[a-z]{1,3}|[a-z]{2,5}\d{2,3}[a-z]{0,2}")
-_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|sd|std|se|rsd|cv%|q|qual|qualifier|flag|"
+                     r"hno3|hcl|la|laicpms|dm|dw|ts|dry|conc|concentration|result|value)\d*|\d[a-z]{1,3}|[a-z]{2,5}\d{2,3}[a-z]{0,2}")
+_OTHER_QUANTITY = re.compile(r"(?:rank|dl|mdl|lod|loq|ldl|lld|udl|limit|lim|det|detection|unc|uncertainty|err|error|error1s|error2s|\+|sd|std|se|rsd|cv%|"
+                             r"q|qual|qualifier|flag|"
                              r"sign|remark|ratio|log|ln|clr|ilr|zscore|z|norm|min|max|mean|median|avg|diff|resid|residual|text|class|id|count|n|code|method|"
                              r"unit|units|age|ma|score|pc\d*|year|date|lab|dup|rep)\d*")
 
@@ -121,7 +140,8 @@ def split_name(column):
     tuple or None
         `(element, unit or "", rest)`; the unit is None when two different ones are found.
     """
-    found = re.fullmatch(r"\s*([A-Za-z]+[0-9]?(?:O[0-9]?T?)?|[A-Za-z][A-Za-z0-9]*?)(tot|total|t)?\*?((?:[\s_.\-,(\[/%].*)?)", str(column), re.DOTALL)
+    found = re.fullmatch(r"\s*([A-Za-z]+[0-9]?(?:O[0-9]?T?)?|[A-Za-z][A-Za-z0-9]*?)(tot|total|t)?\*?((?:[\s_.\-,(\[/%@].*)?)", _element_first(column),
+                         re.DOTALL)
     if found is None:
         return None
     head, total, tail = found[1], found[2] or "", found[3]
@@ -163,7 +183,8 @@ def why_not_element(column):
     if parts is None:
         return None
     head, unit, rest = parts
-    tokens = [token for token in re.split(r"[\s_.\-,()\[\]/]+", rest) if token]
+    # Cu@GE_ICP14B: what stands behind @ is a method of the laboratory
+    tokens = [token for token in re.split(r"[\s_.\-,()\[\]/]+", rest.partition("@")[0]) if token]
     if unit is None:
         return "its name holds two units"
     other = [token for token in tokens if _OTHER_QUANTITY.fullmatch(token.lower()) and not _METHOD.fullmatch(token.lower())]
@@ -203,4 +224,4 @@ def element_method(column):
     str
     """
     parts = split_name(column)
-    return re.sub(r"[\s_\-,()\[\]/]+", " ", parts[2]).strip().upper() if parts else ""
+    return re.sub(r"[\s_\-,()\[\]/@]+", " ", parts[2]).strip().upper() if parts else ""
