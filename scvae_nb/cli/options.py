@@ -96,7 +96,8 @@ BlankOption = Annotated[Optional[bool], make_option("What an empty cell of an el
 QualifiersOption = Annotated[Optional[list[str]], make_option("Columns of < and >, such as Cu=Cu_Q; none: unused; default: those found.", panel=table_panel)]
 ControlsName = make_choice("ControlsName", "leave-out", "keep")
 ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates.", "--control-samples", panel=table_panel)]
-ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote.", "--config", panel=table_panel)]
+ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote, or "
+                                                     "YAML.", "--config", panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]
 
