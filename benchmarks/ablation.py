@@ -101,8 +101,8 @@ def run_survey(key):
     model, fit_seconds = fitted(without_cells(survey, hidden), key["fit"], key["seed"])
     truth = np.log(survey.values.to_numpy())
     for way, result, seconds in results_of(model, key["fit"]):
-        parts = [np.log(draws) for draws in result.draw_sites(400, "observed", key["seed"])]
-        crps = crps_from_draws(np.concatenate(parts, axis=1)[:, hidden], truth[hidden])
+        draws = np.log(result.sample_sites(400, "observed", key["seed"]))
+        crps = crps_from_draws(draws[:, hidden], truth[hidden])
         yield dict(way=way, crps=float(np.mean(crps)), fit_seconds=fit_seconds, denoise_seconds=seconds)
 
 

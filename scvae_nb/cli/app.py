@@ -13,11 +13,13 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
+from .options import (AllowNegativeOption, BlankOption, CertifiedOption, ConfigOption, ControlsOption, CrsOption, DecimalOption,
+                                  DuplicatesOption, EastingOption,
                                   ElementsOption, EpochsOption, EncodingOption, ExcludeOption, FileArgument, ForceOption, HeaderRowsOption, InferenceName,
                                   InferenceOption, LimitsOption, MissingOption, NegativeOption, NorthingOption, NotDetectedOption, PriorName, PriorOption,
                                   QualifiersOption, QuietOption, ResumeOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption,
-                                  ThousandsOption, ToCrsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options, make_option,
+                                  ThousandsOption, ToCrsOption, ToUnitsOption, TransformName, TransformOption, UnitsOption, app, make_choice, layout_options,
+                                  make_option,
                                   model_panel, split_duplicates, split_limits, split_names, split_units)
 from .runs import (CHECKPOINT, check_output, check_values, describe_survey, held, list_results, plain_messages, read_survey, resumable, say_reading,
                                staged, stop_on_signals, write_run)
@@ -74,7 +76,8 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
             detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, decimal: DecimalOption = None,
             thousands: ThousandsOption = None, encoding: EncodingOption = None, header_rows: HeaderRowsOption = None, skip: SkipOption = None,
             missing: MissingOption = None, not_detected: NotDetectedOption = None, blank: BlankOption = None, qualifiers: QualifiersOption = None,
-            control_samples: ControlsOption = None, config: ConfigOption = None, transform: TransformOption = TransformName.log,
+            control_samples: ControlsOption = None, certified: CertifiedOption = None, config: ConfigOption = None, to_units: ToUnitsOption = None,
+            transform: TransformOption = TransformName.log,
             likelihood: _Likelihood = LikelihoodName.studentt, spatial_prior: PriorOption = PriorName.gp,
             inference: InferenceOption = InferenceName.refined,
             n_spatial: _Spatial = None, n_microscale: _Microscale = None, epochs: EpochsOption = None,
@@ -86,10 +89,10 @@ def denoise(output: _Output, file: FileArgument = None, example: _Example = None
     """
     with plain_messages(), _place(output, force, resume):
         survey = read_survey(file, example, easting=easting, northing=northing, crs=crs, to_crs=to_crs, sheet=sheet,
-                             elements=split_names(elements), units=split_units(units),
+                             elements=split_names(elements), units=split_units(units), to_units=split_units(to_units, "--to-units"),
                              negative_censored=negative_censored or None, allow_negative=allow_negative or None,
                              exclude=split_names(exclude), detection_limits=split_limits(detection_limits),
-                             duplicates=split_duplicates(duplicates), config=config,
+                             duplicates=split_duplicates(duplicates), config=config, certified=certified and str(certified),
                              **layout_options(decimal, thousands, encoding, header_rows, skip, missing, not_detected, blank, qualifiers,
                                               control_samples))
         settings = {"transform": None if transform.value == "none" else transform.value,

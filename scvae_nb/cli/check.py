@@ -12,10 +12,11 @@ from typing import Annotated, Optional
 
 import typer
 
-from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOption, CrsOption, DecimalOption, DuplicatesOption, EastingOption,
+from .options import (AllowNegativeOption, BlankOption, CertifiedOption, ConfigOption, ControlsOption, CrsOption, DecimalOption,
+                                  DuplicatesOption, EastingOption,
                                   ElementsOption, EncodingOption, ExcludeOption, FileArgument, HeaderRowsOption, LimitsOption, MissingOption, NegativeOption,
-                                  NorthingOption, NotDetectedOption, QualifiersOption, SheetOption, SkipOption, ThousandsOption, ToCrsOption, UnitsOption, app,
-                                  layout_options, make_option, split_duplicates, split_limits, split_names, split_units)
+                                  NorthingOption, NotDetectedOption, QualifiersOption, SheetOption, SkipOption, ThousandsOption, ToCrsOption,
+                                  ToUnitsOption, UnitsOption, app, layout_options, make_option, split_duplicates, split_limits, split_names, split_units)
 from .runs import describe_survey, plain_messages, read_config, read_survey
 from ..survey.errors import SurveyError
 
@@ -47,14 +48,15 @@ def check(file: FileArgument = None, json_file: _Json = None, write_config: _Wri
           detection_limits: LimitsOption = None, duplicates: DuplicatesOption = None, decimal: DecimalOption = None, thousands: ThousandsOption = None,
           encoding: EncodingOption = None, header_rows: HeaderRowsOption = None, skip: SkipOption = None, missing: MissingOption = None,
           not_detected: NotDetectedOption = None, blank: BlankOption = None, qualifiers: QualifiersOption = None,
-          control_samples: ControlsOption = None) -> None:
+          control_samples: ControlsOption = None, certified: CertifiedOption = None, to_units: ToUnitsOption = None) -> None:
     """Read a table and say what was understood: elements, units, limits, what was left out and why. Fits nothing."""
     with plain_messages():
         if file is None:
             raise SurveyError("give a FILE; see --help")
         options = dict(easting=easting, northing=northing, crs=crs, to_crs=to_crs, sheet=sheet, elements=split_names(elements), units=split_units(units),
+                       to_units=split_units(to_units, "--to-units"),
                        negative_censored=negative_censored or None, allow_negative=allow_negative or None, exclude=split_names(exclude),
-                       detection_limits=split_limits(detection_limits), duplicates=split_duplicates(duplicates) or None,
+                       detection_limits=split_limits(detection_limits), duplicates=split_duplicates(duplicates) or None, certified=certified and str(certified),
                        **layout_options(decimal, thousands, encoding, header_rows, skip, missing, not_detected, blank, qualifiers, control_samples))
         survey = read_survey(file, None, config, **options)
         typer.echo(str(survey.reading))

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['app', 'TransformName', 'PriorName', 'InferenceName', 'StatisticName', 'table_panel', 'model_panel', 'FileArgument',
            'ForceOption', 'ResumeOption', 'QuietOption', 'EastingOption', 'NorthingOption', 'CrsOption', 'ToCrsOption',
-           'ElementsOption', 'UnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption', 'SheetOption',
-           'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption', 'SkipOption',
-           'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName', 'ControlsOption',
-           'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption', 'InferenceOption', 'EpochsOption',
-           'StatisticOption', 'SeedOption', 'make_choice', 'make_option', 'split_names', 'split_units', 'split_limits',
-           'split_duplicates', 'split_skip', 'layout_options']
+           'ElementsOption', 'UnitsOption', 'ToUnitsOption', 'ExcludeOption', 'LimitsOption', 'DuplicatesOption',
+           'SheetOption', 'NegativeOption', 'DecimalOption', 'ThousandsOption', 'EncodingOption', 'HeaderRowsOption',
+           'SkipOption', 'MissingOption', 'NotDetectedOption', 'BlankOption', 'QualifiersOption', 'ControlsName',
+           'ControlsOption', 'CertifiedOption', 'ConfigOption', 'AllowNegativeOption', 'TransformOption', 'PriorOption',
+           'InferenceOption', 'EpochsOption', 'StatisticOption', 'SeedOption', 'make_choice', 'make_option',
+           'split_names', 'split_units', 'split_limits', 'split_duplicates', 'split_skip', 'layout_options']
 
 # %% ../../nbs/cli/05_options.ipynb #d26b9496
 from enum import Enum
@@ -20,6 +20,7 @@ from typing import Annotated, Optional
 import typer
 
 from ..survey.errors import SurveyError
+from ..survey.roles import CONTROL_CHOICES
 
 # %% ../../nbs/cli/05_options.ipynb #c320a473
 app = typer.Typer(name="scvae-nb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -73,6 +74,8 @@ ToCrsOption = Annotated[Optional[str], make_option("Reproject to this metric sys
 ElementsOption = Annotated[Optional[list[str]], make_option("Element columns, such as Cu,Ni,Zn; default: those found.", panel=table_panel)]
 UnitsOption = Annotated[Optional[list[str]], make_option("ppm, or for each element Cu=ppm,Au=ppb; default: from the names "
     "of the columns.", panel=table_panel)]
+ToUnitsOption = Annotated[Optional[list[str]], make_option("Convert after reading: ppm, or for each element Au_ppb=ppm,Fe2O3_pct=Fe; oxides become elements "
+    "and elements oxides by stoichiometry.", panel=table_panel)]
 ExcludeOption = Annotated[Optional[list[str]], make_option("Columns that are not elements to denoise, such as Ir,Hg.", panel=table_panel)]
 LimitsOption = Annotated[Optional[list[str]], make_option("Detection limits, such as Ag=0.1,Au=2: smaller values are below.",
     "--detection-limits", panel=table_panel)]
@@ -94,10 +97,13 @@ NotDetectedOption = Annotated[Optional[list[str]], make_option("Further words th
 BlankOption = Annotated[Optional[bool], make_option("What an empty cell of an element with a limit means.", "--blank-is-censored/--blank-is-missing",
     panel=table_panel)]
 QualifiersOption = Annotated[Optional[list[str]], make_option("Columns of < and >, such as Cu=Cu_Q; none: unused; default: those found.", panel=table_panel)]
-ControlsName = make_choice("ControlsName", "leave-out", "keep")
-ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates.", "--control-samples", panel=table_panel)]
-ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote, or "
-                                                     "YAML.", "--config", panel=table_panel)]
+ControlsName = make_choice("ControlsName", *(choice.replace(" ", "-") for choice in CONTROL_CHOICES))
+ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with blanks, standards and duplicates among the rows. use: duplicates tell the "
+    "measurement error, blanks and standards are judged in the report; leave-out; keep: as samples.", "--control-samples", panel=table_panel)]
+CertifiedOption = Annotated[Optional[Path], make_option("Table of certified values of the standards, for their bias: names in the first column, then element "
+    "columns called as in FILE. With --control-samples use.", "--certified", panel=table_panel)]
+ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote, or YAML.", "--config",
+                                                     panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]
 
@@ -125,12 +131,12 @@ def _split_pairs(option: str, pairs: list[str], expected: str) -> dict[str, str]
     return {name.strip(): value.strip() for name, value in (pair.split("=") for pair in pairs)}
 
 
-def split_units(values: Optional[list[str]]):
-    """Units from `--units ppm` (all elements: a string) or `--units Cu=ppm,Au=ppb` (a dict)."""
+def split_units(values: Optional[list[str]], option: str = "--units"):
+    """Units from `--units ppm` (all elements: a string) or `--units Cu=ppm,Au=ppb` (a dict); `option` is its name in messages."""
     pairs = split_names(values)
     if pairs is None or (len(pairs) == 1 and "=" not in pairs[0]):
         return pairs and pairs[0]
-    return _split_pairs("--units", pairs, "one unit for all elements, such as ppm, or element=unit pairs, "
+    return _split_pairs(option, pairs, "one unit for all elements, such as ppm, or element=unit pairs, "
                                           "such as Cu=ppm,Au=ppb")
 
 

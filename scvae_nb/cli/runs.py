@@ -95,8 +95,9 @@ def exit_on_signals() -> Iterator[None]:
 
 # %% ../../nbs/cli/07_runs.ipynb #spl00005
 _keywords = ("easting", "northing", "crs", "to_crs", "elements", "exclude", "units", "sheet", "duplicates", "decimal", "thousands", "encoding", "missing",
-             "not_detected")
-_layouts = {"control_samples='leave out'": "--control-samples leave-out", "control_samples='keep'": "--control-samples keep", "missing=[]": "--missing none",
+             "not_detected", "certified")
+_layouts = {"control_samples='use'": "--control-samples use", "control_samples='leave out'": "--control-samples leave-out",
+            "control_samples='keep'": "--control-samples keep", "missing=[]": "--missing none",
             "blank_is_censored=True": "--blank-is-censored", "blank_is_censored=False": "--blank-is-missing", "qualifiers=False": "--qualifiers none"}
 
 
@@ -111,6 +112,7 @@ def as_options(message: str) -> str:
         message = message.replace(f"{keyword}=True", "--" + keyword.replace("_", "-"))
     for said, option in _layouts.items():
         message = message.replace(said, option)
+    message = re.sub(r"\bunits=\{'([^']*)': '([^']*)'(?:, \.\.\.)?\}", r"--units \1=\2", message)
     message = re.sub(r"qualifiers=\{'([^']*)': '([^']*)'\}", r"--qualifiers \1=\2", message)
     message = re.sub(r"\bskip=\[([\d, ]*)\]", lambda found: "--skip lines:" + found[1].replace(" ", ""), message)
     message = re.sub(r"distance_factor=([\d.]+\d)", r"--distance-factor \1", message)
@@ -323,8 +325,10 @@ def read_survey(file: Optional[Path], example: Optional[str], config: Optional[P
 
         refuse_no_file(file)
         given = read_config(config) | {name: value for name, value in options.items() if value is not None}
+        to_units = given.pop("to_units", None)
         try:
-            return Survey.read(file, **given)
+            survey = Survey.read(file, **given)
+            return survey if to_units is None else survey.to_units(to_units)
         except TypeError as error:
             if "unexpected keyword" not in str(error):
                 raise

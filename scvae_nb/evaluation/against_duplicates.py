@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from ..model.measurement_error import learn_measurement
 from ..survey.errors import SurveyError, name_columns
-from ..survey.measurement import measurement_precision
+from ..survey.duplicates import measurement_precision
 from ..survey.replicates import Replicates
 
 # %% ../../nbs/evaluation/41_against_duplicates.ipynb #903bd832
@@ -43,11 +43,10 @@ def repeat_differences(result, duplicates):
     positions = survey.index.get_indexer(pd.Index(duplicates.samples))
     later = ~_own_analyses(duplicates, survey, positions)
     positions = positions[later]
-    marked = (duplicates.censored | duplicates.above_range).to_numpy()[later]
-    unknown = (survey.censored | survey.above_range | survey.values.isna()).to_numpy()[positions]
-    repeats = np.log(duplicates.values.to_numpy()[later])
+    known = survey.readings.known.to_numpy()[positions]
+    repeats = np.log(duplicates.readings.known_values.to_numpy()[later])
     estimates = (survey.values, result.denoised, result.signal)
-    differences = [np.where(marked | unknown, np.nan, np.log(frame.to_numpy()[positions]) - repeats) for frame in estimates]
+    differences = [np.where(known, np.log(frame.to_numpy()[positions]) - repeats, np.nan) for frame in estimates]
     columns = pd.MultiIndex.from_product([LAYERS_JUDGED, survey.elements], names=["layer", "element"])
     return pd.DataFrame(np.hstack(differences), index=survey.index[positions], columns=columns)
 
@@ -165,7 +164,7 @@ def shrinkage_bound(differences):
 # %% ../../nbs/evaluation/41_against_duplicates.ipynb #7a6e41b6
 def duplicate_variance(duplicates):
     """Variance of one analysis from duplicates: half the mean squared difference of natural logarithms, Series over elements (classical, not robust)."""
-    return measurement_precision(duplicates.values, duplicates.groups, duplicates.censored | duplicates.above_range, robust=False)["classical"]**2
+    return measurement_precision(duplicates.values, duplicates.groups, duplicates.readings.limited, robust=False)["classical"]**2
 
 
 def variance_agreement(variance, reference):
@@ -228,5 +227,4 @@ def half_splits(model, duplicates, n_splits=20, random_state=0):
 def _groups(duplicates, rows):
     """Some rows of replicates, whole groups."""
     rows = rows.to_numpy()
-    return Replicates(duplicates.values[rows], duplicates.groups[rows], censored=duplicates.censored[rows], above_range=duplicates.above_range[rows],
-                      samples=duplicates.samples[rows], units=duplicates.units)
+    return Replicates(duplicates.readings.select(rows), duplicates.groups[rows], samples=duplicates.samples[rows], units=duplicates.units)

@@ -93,7 +93,7 @@ def as_candidate(survey, result):
     observed = survey.substituted(0.5).values
     removed = np.log(observed / estimate)
     variance = estimate * 0 + (removed**2).mean()
-    layers = Layers(observed=observed, known=survey.values.mask(survey.censored | survey.above_range), denoised=estimate, signal=estimate, lower=estimate,
+    layers = Layers(observed=observed, known=survey.readings.known_values, denoised=estimate, signal=estimate, lower=estimate,
                     upper=estimate, variance={"aleatoric": variance, "latent": variance * 0, "epistemic": variance * 0}, log=True)
     return Candidate(survey, layers)
 
@@ -391,7 +391,7 @@ def predictive_draws(candidate, kriged, n_draws=200, random_state=0):
     if candidate.result is None:
         return _normal_draws(*kriged, n_draws)
     # site by site is many times faster than maps drawn jointly, and cells are scored one by one
-    return np.log(np.concatenate(list(candidate.result.draw_sites(n_draws, "observed", random_state)), axis=1))
+    return np.log(candidate.result.sample_sites(n_draws, "observed", random_state))
 
 
 def _exact_log_scores(candidate, logarithms, spread, random_state):
@@ -436,7 +436,7 @@ def hidden_quantities(candidate, survey, rows, hidden, association=None, signal=
         Quantities of the hidden samples, and of cells that were hidden alone (empty if there are none).
     """
     spread = log_spread(survey) if spread is None else np.asarray(spread)
-    raw = np.log(survey.values.mask(survey.censored | survey.above_range).to_numpy())
+    raw = np.log(survey.readings.known_values.to_numpy())
     kriged = krige_hidden(candidate.logarithms(), survey.coordinates, hidden, random_state=random_state)
     found, alone = {"interpolation": _pooled(((kriged[0] - raw) / spread)[rows])}, hidden & ~rows[:, None] & ~np.isnan(raw)
     if signal is not None:

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from .calibration import LEVELS, calibration_table
 from .scores import works_on_logs
 from ..survey.errors import SurveyError, SurveyWarning, missing_extra
+from ..survey.readings import Readings
 from ..survey.table import Survey
 
 # %% ../../nbs/evaluation/22_held_out.ipynb #2695b809
@@ -49,25 +50,25 @@ def without_cells(survey, hidden):
         If an element does not vary any more.
     """
     hidden = _cell_mask(hidden, survey, "hidden")
-    values, censored = survey.values.mask(hidden), survey.censored & ~hidden
+    readings = Readings(survey.values.mask(hidden), np.where(hidden, 0, survey.readings.side))
     try:
-        return Survey(values, survey.coordinates, crs=survey.crs, units=survey.units, censored=censored, extra=survey.extra, name=survey.name,
-                      coordinate_names=survey.coordinate_names, allow_negative=bool((values < 0).any(axis=None)))
+        return Survey(readings, survey.coordinates, crs=survey.crs, units=survey.units, extra=survey.extra, name=survey.name,
+                      coordinate_names=survey.coordinate_names)
     except SurveyError as error:
         raise SurveyError(f"with {int(hidden.sum())} cells hidden the survey cannot be used: {error} "
                           "Or hide fewer cells, or other ones (random_state).") from error
 
 
 def known_truth(survey, hidden):
-    """The values behind hidden cells: DataFrame (n, p), original units, NaN where not hidden, missing or below detection."""
-    return survey.values.where(hidden & ~survey.censored)
+    """The values behind hidden cells: DataFrame (n, p), original units, NaN where not hidden, missing or a limit."""
+    return survey.readings.known_values.where(hidden)
 
 # %% ../../nbs/evaluation/22_held_out.ipynb #d8df688e
 _VALUES_KEPT = 3
 
 
 def _protected(reported, detected, generator):
-    "Cells that stay, bool (n, p): one reported cell of each row, some detected ones of each element."
+    "Cells that stay, bool (n, p): one reported cell of each row, some known ones of each element."
     order, kept = generator.random(reported.shape), np.zeros(reported.shape, dtype=bool)
     kept[np.arange(len(kept)), np.where(reported, order, np.inf).argmin(axis=1)] = True
     first = np.where(detected, order, np.inf).argsort(axis=0)[:_VALUES_KEPT]
@@ -82,7 +83,7 @@ def hide_cells(survey, share=0.1, random_state=0, among=None):
     ----------
     survey : Survey
     share : float
-        Of the values above detection, between 0 and 1.
+        Of the values that are known, between 0 and 1.
     random_state : int
         Seed.
     among : pandas.DataFrame, optional
@@ -98,14 +99,14 @@ def hide_cells(survey, share=0.1, random_state=0, among=None):
     if not 0 < share < 1:
         raise SurveyError(f"share={share} cells cannot be hidden; expected a share between 0 and 1, such as 0.1.")
     reported = survey.values.notna().to_numpy()
-    detected = reported & ~survey.censored.to_numpy()
+    detected = survey.readings.known.to_numpy()
     generator = np.random.default_rng(random_state)
     free = detected & ~_protected(reported, detected, generator)
     if among is not None:
         free &= _cell_mask(among, survey, "among")
     count, cells = round(share * detected.sum()), np.flatnonzero(free)
     if not 1 <= count <= len(cells):
-        raise SurveyError(f"share={share} of {detected.sum()} values above detection are {count} cells, but {len(cells)} can be hidden without "
+        raise SurveyError(f"share={share} of {detected.sum()} known values are {count} cells, but {len(cells)} can be hidden without "
                           "emptying a row or an element; expected at least 1 and no more than that. Choose another share, or fewer folds.")
     hidden = np.zeros(free.size, dtype=bool)
     hidden[generator.choice(cells, count, replace=False)] = True

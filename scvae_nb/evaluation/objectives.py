@@ -65,7 +65,7 @@ class PointResult:
 
 def _known(survey):
     "Values, NaN where nothing or only a limit was reported."
-    return survey.values.mask(survey.censored | survey.above_range)
+    return survey.readings.known_values
 
 # %% ../../nbs/evaluation/70_objectives.ipynb #d4887f65
 class PointDenoiser(BaseEstimator):

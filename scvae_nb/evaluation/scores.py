@@ -108,7 +108,7 @@ def gather_layers(result) -> Layers:
     unit = result.estimate("denoised", "median") if log else 1.0
     # (under "log" exactly those of the model's scale)
     variance = {kind: (result.std(kind) / unit) ** 2 for kind in ("aleatoric", "latent", "epistemic")}
-    return Layers(observed=survey.substituted(0.5).values, known=survey.values.mask(survey.censored | survey.above_range),
+    return Layers(observed=survey.substituted(0.5).values, known=survey.readings.known_values,
                   denoised=result.denoised, signal=result.signal, lower=lower, upper=upper, variance=variance, log=log)
 
 # %% ../../nbs/evaluation/10_scores.ipynb #b6ae2c4c

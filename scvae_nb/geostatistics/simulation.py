@@ -22,6 +22,7 @@ from .oracle import (dense_posterior_covariance, dense_posterior_mean, microscal
 from .random_fields import DENSE_SITES, RandomFields, random_fields
 from .vecchia import field_posterior, field_posterior_mean, vecchia_factor
 from ..survey.errors import SurveyError
+from ..survey.readings import Readings
 from ..survey.replicates import Replicates
 from ..survey.table import Survey
 
@@ -146,9 +147,9 @@ def _table(values, limits, coordinates, index, simulated, truth=None):
 # %% ../../nbs/geostatistics/50_simulation.ipynb #4e5c7370
 def _pairs(first, second):
     "The replicates of a survey: every sample that was taken twice, its own analysis first."
-    both = [(one, other) for one, other in zip((first.values, first.censored), (second.values, second.censored), strict=True)]
-    values, censored = (pd.concat(tables) for tables in both)
-    return Replicates(values, values.index, censored=censored, samples=values.index, units=first.units)
+    values = pd.concat([first.values, second.values])
+    readings = Readings(values, np.concatenate([first.readings.side, second.readings.side]))
+    return Replicates(readings, values.index, samples=values.index, units=first.units)
 
 # %% ../../nbs/geostatistics/50_simulation.ipynb #862067c4
 def _report(simulated, coordinates, duplicate, reporting):

@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from .alone import learn_stacking
 from .amortised import amortised_posterior, teach_encoder, train_amortised
+from .canonical_order import CanonicalScaler, canonical_rows
 from .checkpoints import Checkpoint, digest
 from .decoder import GenerativeModel, decode_signal
 from .elsewhere import DECODER_PAIRS, DENOISE_NEIGHBOURS, is_within_reach, model_scale, posterior_at
@@ -40,13 +41,15 @@ from .persistence import check_finite, column_from_json, column_to_json, read_mo
 from .prediction import Predicting
 from .prediction_grid import PredictingGrids
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
-from .sites import SOLVED, choose_window, make_site_data
+from .sites import SOLVED, choose_window, make_site_data, site_places
 from .spatial_priors import SPATIAL_PRIORS, make_spatial_prior
 from .start import factor_start, range_start, smoothness_start
 from .training import TrainingSettings, drawn_seed, hold_out_cells, isolated
 from ..survey.errors import SurveyError, SurveyWarning
+from ..survey.extremes import refuse_beyond_precision
 from ..survey.table import Survey
-from ..survey.transforms import RobustScaler, make_transform, transform_from_dict
+from ..survey.transforms import make_transform, transform_from_dict
+from ..survey.units import PPM_PER_UNIT
 
 # %% ../../nbs/model/60_denoiser.ipynb #02ca8874
 INFERENCES = ("refined", "amortised")
@@ -125,7 +128,10 @@ def _check_same_elements(model, survey):
     different = [e for e in model.elements_ if (survey.units.get(e) or "") != (model.units_.get(e) or "")]
     if different:
         element = different[0]
-        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {model.units_.get(element)!r}. Convert it first.")
+        wanted = {e: model.units_[e] for e in different}
+        known = all(unit in PPM_PER_UNIT for e in different for unit in (survey.units.get(e), wanted[e]))
+        remedy = f"Convert first: survey.to_units({wanted})" if known else f"Say the units of both surveys when reading: units={{{element!r}: '...'}}"
+        raise SurveyError(f"column {element!r} is in {survey.units.get(element)!r}; the model was fitted in {wanted[element]!r}. {remedy}.")
     return survey.select(elements=model.elements_)
 
 
@@ -183,11 +189,12 @@ def training_settings(model, n_samples, device="cpu", seed=0, checkpoint=None):
 
 
 def _start(model, values, coordinates, spacing, sides, device, seed):
-    """A guide where inference begins, with its site data: linear paths, smoothness and ranges from the values (n, q) themselves."""
+    """A guide where inference begins, with its site data: linear paths, smoothness and ranges from the standardised values (n, q) themselves."""
     guide = _build_guide(model, values.shape[1])
     predecessors = model.n_predecessors if model.spatial_prior == "gp" else 0
     data = make_site_data(values, coordinates, spacing, model.n_neighbours, predecessors, seed, sides)
-    factor_start(guide, values if sides is None else np.where(np.isnan(values), np.nan, data.readings.numpy()), coordinates)
+    known = values if data.readings is None else np.where(np.isnan(values), np.nan, data.readings.numpy())
+    factor_start(guide, known, data.places.double().numpy())
     guide, data = guide.to(device), data.to(device)
     if guide.prior.ranges is not None:
         if model.smoothness is None:
@@ -268,13 +275,16 @@ class Fitting:
         stated_deviations(self, transform.coordinates_names)  # refused before anything is computed
         _warn_censored(survey, transform)
         transformed, sides = model_scale(survey, transform)
-        scaler = RobustScaler().fit(transformed, transform.coordinates_names, sides)
+        scaler = CanonicalScaler().fit(transformed, transform.coordinates_names, sides)
+        values, sides = scaler.transform(transformed), None if sides is None else scaler.arranged(sides)
+        refuse_beyond_precision(scaler.restored(values), transformed, transform.coordinates_names, survey.index, self.likelihood != "normal")
         device, seed, refined = chosen_device(self.device), drawn_seed(self.random_state), is_refined(self)
-        rows = choose_window(survey.coordinates, seed) if refined else np.arange(survey.n_samples)
+        rows, spacing = canonical_rows(survey.coordinates, values), survey.spacing()
+        if refined:
+            rows = rows[choose_window(site_places(survey.coordinates[rows], spacing), seed)]
         settings = training_settings(self, len(rows), device, seed, _open_checkpoint(self, survey, seed, checkpoint))
         with isolated(seed, device), _kept_when_interrupted(settings.checkpoint):
-            guide, data = _start(self, scaler.transform(transformed)[rows], survey.coordinates[rows], survey.spacing(),
-                                 None if sides is None else sides[rows], device, seed)
+            guide, data = _start(self, values[rows], survey.coordinates[rows], spacing, None if sides is None else sides[rows], device, seed)
             history, converged = infer(guide, data, settings, refined)
         self.survey_, self.transform_, self.scaler_, self.guide_, self.seed_ = survey, transform, scaler, guide, seed
         self.interrupted_ = settings.interrupted
@@ -304,7 +314,7 @@ class Learnt:
     def noise_scale_(self):
         """Scale of what each variable does on its own below the spacing, error or geology, model scale (log units for "log")."""
         check_fitted(self)
-        scale = self.guide_.generative.noise_scale.detach().cpu().double().numpy() * self.scaler_.scale
+        scale = self.scaler_.restored_deviations(self.guide_.generative.noise_scale.detach().cpu().double().numpy())
         return pd.Series(scale, index=self.transform_.coordinates_names, name="noise_scale")
 
     @property
@@ -315,20 +325,19 @@ class Learnt:
         with isolated(self.seed_, next(guide.parameters()).device), torch.no_grad():
             latents = torch.randn(_SIGNAL_DRAWS, guide.generative.n_spatial, device=next(guide.parameters()).device)
             shared = decode_signal(guide.mean_weights(), latents).var(0).cpu().double()
-        return pd.Series((own / (own + shared)).numpy(), index=self.transform_.coordinates_names, name="own_share")
+        return _by_variable(self, own / (own + shared), "own_share")
 
     @property
     def joint_weight_(self):
         """Weight of the joint model beside kriging of each variable where nobody sampled; Series (q,), 1 where there is no kriging."""
         check_fitted(self)
-        return pd.Series(self.guide_.generative.kriging.weight.cpu().double().numpy(), index=self.transform_.coordinates_names, name="joint_weight")
+        return _by_variable(self, self.guide_.generative.kriging.weight, "joint_weight")
 
     @property
     def variance_factor_(self):
         """Factor of the variance of each variable's signal where nobody sampled, from samples left out; Series (q,), 1 where its own variance is right."""
         check_fitted(self)
-        factor = self.guide_.generative.kriging.variance_factor
-        return pd.Series(factor.cpu().double().numpy(), index=self.transform_.coordinates_names, name="variance_factor")
+        return _by_variable(self, self.guide_.generative.kriging.variance_factor, "variance_factor")
 
     @property
     def degrees_of_freedom_(self):
@@ -355,6 +364,11 @@ class Learnt:
                     python=platform.python_version(), versions=versions)
 
 # %% ../../nbs/model/60_denoiser.ipynb #c443bd7e
+def _by_variable(model, standardised, name):
+    """A tensor (q,) in the order in which the model computes as a Series in that of the survey."""
+    return pd.Series(model.scaler_.restored(standardised.detach().cpu().double().numpy()), index=model.transform_.coordinates_names, name=name)
+
+
 def _strength(model, name):
     """Norm of the loadings of each latent: zero for one that was switched off."""
     loadings = model.guide_.mean[name] if name in model.guide_.mean else torch.zeros(0, 0)
@@ -370,7 +384,7 @@ def _is_fitted_survey(model, survey):
     fitted = model.survey_
     return survey is fitted or (survey.values.shape == fitted.values.shape and np.array_equal(survey.coordinates, fitted.coordinates)
                                 and survey.values.reset_index(drop=True).equals(fitted.values.reset_index(drop=True))
-                                and np.array_equal(survey.censored, fitted.censored) and np.array_equal(survey.above_range, fitted.above_range))
+                                and np.array_equal(survey.readings.side, fitted.readings.side))
 
 
 def _posterior(model, survey, coordinates, distance_factor):
@@ -380,17 +394,23 @@ def _posterior(model, survey, coordinates, distance_factor):
         model, as_survey(survey, coordinates, allow_negative=model.transform is None))
     survey = in_map_units_of(model.survey_, survey, distance_factor)
     fitted = _is_fitted_survey(model, survey)
+    if not fitted:
+        transformed = model_scale(survey, model.transform_)[0]
+        standardised, heavy_tails = model.scaler_.restored(model.scaler_.transform(transformed)), model.likelihood != "normal"
+        refuse_beyond_precision(standardised, transformed, model.transform_.coordinates_names, survey.index, heavy_tails)
     if not fitted and is_within_reach(model, survey):  # the samples of the fitted survey are neighbours too
         posterior, refined = posterior_at(model, survey)
         return survey, posterior, "refined" if refined else "amortised"
-    values, sides = model_scale(survey, model.transform_)
-    device = next(model.guide_.parameters()).device
+    transformed, sides = model_scale(survey, model.transform_)
+    values, device = model.scaler_.transform(transformed), next(model.guide_.parameters()).device
+    order = canonical_rows(survey.coordinates, values)
+    sides = None if sides is None else model.scaler_.arranged(sides)[order]
     # distances are counted in the spacing of the survey to which the model was fitted, as the ranges are
-    data = make_site_data(model.scaler_.transform(values), survey.coordinates, model.survey_.spacing(), DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
+    data = make_site_data(values[order], survey.coordinates[order], model.survey_.spacing(), DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
     refined = learnt and len(data) <= SOLVED and fitted
     spatial = refined_posterior(model.guide_, data) if refined else amortised_posterior(model.guide_, data, taught=learnt)
-    posterior = Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[refined or not learnt])
+    posterior = Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[refined or not learnt], order)
     return survey, posterior, "refined" if refined else "amortised"
 
 
@@ -408,11 +428,10 @@ def _summaries(model, posterior):
 # %% ../../nbs/model/60_denoiser.ipynb #d00b16e1
 def _completed(model, survey, readings):
     """The survey with readings in the cells that were missing or limits."""
-    known = (survey.values.notna() & ~survey.censored & ~survey.above_range).to_numpy()
+    reported, side = survey.values.to_numpy(), survey.readings.side
     # rounding in single precision must not carry a reading over its limit
-    limits = survey.values.to_numpy()
-    readings = np.where(survey.censored, np.minimum(readings, limits), np.where(survey.above_range, np.maximum(readings, limits), readings))
-    values = pd.DataFrame(np.where(known, limits, readings), index=survey.index, columns=survey.elements)
+    readings = np.where(side < 0, np.minimum(readings, reported), np.where(side > 0, np.maximum(readings, reported), readings))
+    values = pd.DataFrame(np.where(survey.readings.known, reported, readings), index=survey.index, columns=survey.elements)
     return Survey(values, survey.coordinates, crs=survey.crs, units=survey.units, extra=survey.extra, coordinate_names=survey.coordinate_names,
                   name=survey.name, allow_negative=model.transform is None)
 
@@ -448,7 +467,7 @@ class Denoising:
         check_fitted(self)
         with isolated(self.seed_, next(self.guide_.parameters()).device):
             survey, posterior, inference = _posterior(self, survey, coordinates, distance_factor)
-            summary = gather_summaries(_summaries(self, posterior), survey.n_samples)
+            summary = gather_summaries(_summaries(self, posterior), posterior.order)
         return DenoisedSurvey(survey, posterior, self.transform_, self.scaler_, summary, statistic, self.summary() | dict(inference=inference),
                               self.history_.copy(), self.seed_)
 
@@ -487,8 +506,10 @@ class Denoising:
             if n_draws is not None:
                 _whole("n_draws", n_draws, 1, or_none=", or None for medians")
             if n_draws is None:
-                parts = [np.median(original(layers[3]), axis=0) for layers in draw_sites(posterior, _IMPUTATION_DRAWS, self.seed_)]
-                return _completed(self, survey, np.concatenate(parts))
+                completed = np.empty(survey.values.shape)
+                for rows, layers in draw_sites(posterior, _IMPUTATION_DRAWS, self.seed_):
+                    completed[rows] = np.median(original(layers[3]), axis=0)
+                return _completed(self, survey, completed)
             return [_completed(self, survey, original(layers[3])) for layers in draw_maps(posterior, n_draws, self.seed_)]
 
 # %% ../../nbs/model/60_denoiser.ipynb #ff076937
@@ -583,7 +604,7 @@ def _restore_survey(model, settings, arrays):
     seed = settings.get("seed", model.random_state)  # older versions took numbers only
     model.seed_, model.interrupted_ = drawn_seed(seed), bool(settings.get("interrupted", False))
     model.elements_, model.units_, model.converged_ = settings["elements"], settings["units"], settings["converged"]
-    model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), RobustScaler.from_dict(settings["scaler"])
+    model.transform_, model.scaler_ = transform_from_dict(settings["transform"]), CanonicalScaler.from_dict(settings["scaler"])
     # files of older versions lack the last columns
     model.measurement_ = pd.DataFrame(arrays["measurement"], index=model.transform_.coordinates_names,
                                       columns=MEASUREMENT_COLUMNS[:arrays["measurement"].shape[1]]).reindex(columns=MEASUREMENT_COLUMNS)

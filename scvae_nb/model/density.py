@@ -15,7 +15,7 @@ from ..survey.errors import SurveyError, name_rows
 
 # %% ../../nbs/model/52_density.ipynb #963d8779
 def _checked(result, values):
-    """Values to score as floats (n, p), on the model's scale; NaN where there is nothing to score."""
+    """Values to score as floats (n, p), on the standardised scale; NaN where there is nothing to score."""
     if not result.transform.elementwise:
         raise SurveyError(f"transform={result.transform.name!r} needs complete samples, so no single cell can have been missing; "
                           "expected transform='log' or None. Fit a model with one of these.")
@@ -66,8 +66,8 @@ def predictive_log_density(result, values, n_draws=256, random_state=0):
     SurveyError
         If the model has seen one of the cells, or needs complete samples (log-ratios).
     """
-    posterior, truth = result.posterior, _checked(result, values)
-    device = posterior.data.values.device
+    posterior = result.posterior
+    truth, device = _checked(result, values)[posterior.order], posterior.data.values.device
     density = np.full(truth.shape, np.nan)
     asked = torch.as_tensor(np.flatnonzero(~np.isnan(truth).all(axis=1)), device=device)
     with isolated(random_state, device):
@@ -76,5 +76,5 @@ def predictive_log_density(result, values, n_draws=256, random_state=0):
             at = rows.cpu().numpy()
             density[at] = _mixture_log_density(posterior, rows, weights, np.nan_to_num(truth[at]))
     # from the standardised scale to the model's: densities shrink as the scale grows
-    density = np.where(np.isnan(truth), np.nan, density - np.log(result.scaler.scale))
+    density = result.scaler.restored(posterior.in_survey_order(np.where(np.isnan(truth), np.nan, density))) - np.log(result.scaler.scale)
     return pd.DataFrame(density, index=result.index, columns=list(result.elements))

@@ -15,12 +15,13 @@ import torch
 
 from ..geostatistics.neighbours import nearest_neighbours
 from .amortised import amortised_posterior
+from .canonical_order import canonical_rows
 from .cokriging import CokrigedPosterior, Seen, cokrige
 from .field_posterior import refined_posterior
 from .grids import Posterior
 from .linearisation import latents_on
 from .map_units import same_crs
-from .sites import SOLVED, SiteData, make_site_data
+from .sites import SOLVED, SiteData, make_site_data, site_places
 from .spatial_priors import matern_correlation, neighbourhood_distances
 from ..survey.errors import SurveyError
 
@@ -32,7 +33,7 @@ DECODER_PAIRS = {True: 8, False: 4}  # mirrored pairs of decoders: with the refi
 def model_scale(survey, transform):
     """Values on the model's scale, (n, q), NaN where missing and the limit where there is one; and which side of it the value lies on, (n, q), -1
     below, 1 above, or None where there are no limits."""
-    sides = survey.above_range.to_numpy().astype(np.int8) - survey.censored.to_numpy().astype(np.int8)
+    sides = survey.readings.side.copy()
     if not transform.elementwise or not sides.any():
         return transform.forward(survey.substituted(0.5).values), None
     return transform.forward(survey.values), sides
@@ -47,7 +48,7 @@ def _standardised(model, survey):
         transformed, limits = model_scale(survey.select(rows=informed), model.transform_)
         values[informed] = model.scaler_.transform(transformed)
         if limits is not None:
-            sides[informed] = limits
+            sides[informed] = model.scaler_.arranged(limits)
     return values, sides
 
 # %% ../../nbs/model/46_elsewhere.ipynb #4d9e310b
@@ -64,7 +65,7 @@ class KnownSites:
 
     def places(self, coordinates):
         """Coordinates (m, 2), map units, as places (m, 2) in site spacings."""
-        return torch.as_tensor((coordinates - self.origin) / self.spacing, dtype=torch.float32, device=self.data.places.device)
+        return torch.as_tensor(site_places(coordinates, self.spacing, self.origin), device=self.data.places.device)
 
     def in_single_precision(self):
         """The same, with variances worked out in single precision: twice as fast, and right to four digits."""
@@ -100,6 +101,8 @@ def known_sites(model, survey=None):
         kept, new = _not_replaced(coordinates, survey.coordinates[informed]), survey.coordinates[informed]
         values, sides = np.concatenate([values[kept], more[informed]]), np.concatenate([sides[kept], more_sides[informed]])
         coordinates = np.concatenate([coordinates[kept], new])
+    order = canonical_rows(coordinates, values)
+    values, sides, coordinates = values[order], sides[order], coordinates[order]
     device, spacing = next(model.guide_.parameters()).device, model.survey_.spacing()
     data = make_site_data(values, coordinates, spacing, DENOISE_NEIGHBOURS, 0, sides=sides).to(device)
     learnt = model.inference_ == "refined"
@@ -197,9 +200,8 @@ def _with_places(data, places):
     return SiteData(longer(data.values), longer(data.observed), torch.cat([data.places, places]), longer(data.neighbours), longer(data.predecessors))
 
 
-def _data_of_places(model, survey, places):
-    """Site data of the places asked about, with what is known at each; a place is its only neighbour."""
-    values, sides = _standardised(model, survey)
+def _data_of_places(values, sides, places):
+    """Site data of the places asked about, with the values (m, q) and sides (m, q) that are known at each; a place is its only neighbour."""
     def single(array):
         return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32)
     own, observed = torch.arange(len(values))[:, None], np.isfinite(values)
@@ -225,15 +227,17 @@ def posterior_at(model, survey, known=None):
     Returns
     -------
     posterior : Posterior
-        At the m places, in their order.
+        At the m places.
     refined : bool
         Whether the mean at the known sites comes from all of them at once.
     """
     known = known or known_sites(model, survey)
-    spatial = PlacesPosterior(known, survey.coordinates)
-    data = _data_of_places(model, survey, spatial.places)
+    values, sides = _standardised(model, survey)
+    order = canonical_rows(survey.coordinates, values)
+    spatial = PlacesPosterior(known, survey.coordinates[order])
+    data = _data_of_places(values[order], sides[order], spatial.places)
     taught = model.inference_ == "refined"
-    return Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[known.refined or not taught]), known.refined
+    return Posterior(model.guide_, data, spatial, model.seed_, DECODER_PAIRS[known.refined or not taught], order), known.refined
 
 # %% ../../nbs/model/46_elsewhere.ipynb #f144d835
 _REACH = 5.0  # of the longest range: further away nothing is left of the correlation

@@ -153,7 +153,7 @@ def _collect_draws(result, n_draws, seed, rows, columns):
     """Arrays of the chosen part of every draw, made once: shape (1, n_draws, ...), by name."""
     collected = {}
     for number, (weights, spatial, layers) in enumerate(result.draw_with_latents(n_draws, seed)):
-        slopes = signal_loadings(weights, spatial).double().cpu().numpy() * result.scaler.scale[:, None]
+        slopes = result.scaler.restored_deviations(signal_loadings(weights, spatial).double().cpu().numpy().T).T
         parts = {name: layer[np.ix_(rows, columns)] for name, layer in layers.items()}
         parts |= {"spatial_latent": spatial.double().cpu().numpy()[rows],
                   "loadings": slopes[columns] if _variable(result) == "element" else slopes}
@@ -165,8 +165,8 @@ def _collect_draws(result, n_draws, seed, rows, columns):
 def _constants(result, rows, columns):
     """What is known or fitted but not drawn, by name: (dimensions, values)."""
     survey, summary = result.survey, result.model_summary
-    side = (survey.above_range.to_numpy().astype(np.int8) - survey.censored.to_numpy().astype(np.int8))[np.ix_(rows, columns)]
-    scale = result.posterior.measurement_variance() ** 0.5 * result.scaler.scale
+    side = survey.readings.side[np.ix_(rows, columns)]
+    scale = result.scaler.restored_deviations(result.posterior.measurement_variance() ** 0.5)
     noise = np.array(list(summary["noise_scale"].values()))
     kept = columns if _variable(result) == "element" else slice(None)
     constants = {"limit_side": (("sample", "element"), side), "easting": ("sample", result.coordinates[rows, 0]),
@@ -183,7 +183,7 @@ def _constants(result, rows, columns):
 def _groups(result, draws, rows, columns):
     """The variables of each group of the container, by name: (dimensions, values)."""
     survey, of_layer = result.survey, ("sample", "element")
-    reported = survey.values.mask(survey.censored | survey.above_range).to_numpy()[np.ix_(rows, columns)]
+    reported = survey.readings.known_values.to_numpy()[np.ix_(rows, columns)]
     dimensions = {"spatial_latent": ("sample", "latent"), "loadings": (_variable(result), "latent")}
     drawn = {name: (("chain", "draw", *dimensions.get(name, of_layer)), values) for name, values in draws.items()}
     repeated = drawn.pop("observed")

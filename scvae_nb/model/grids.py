@@ -66,7 +66,7 @@ _BATCH = {"cpu": 256, "cuda": 8192}  # sites handled at once
 class Posterior:
     """What a fitted model believes of a set of sites: posterior grids for summaries, and coherent draws of whole maps."""
 
-    def __init__(self, guide, data, spatial, seed=0, n_weight_pairs=8):
+    def __init__(self, guide, data, spatial, seed=0, n_weight_pairs=8, order=None):
         """
         Parameters
         ----------
@@ -79,7 +79,10 @@ class Posterior:
             Of the decoder draws and of the rotation of the cubature points.
         n_weight_pairs : int
             Mirrored pairs of decoders in the grid.
+        order : ndarray of int, shape (n,), optional
+            The row of the survey behind each site; by default sites are in the order of the survey.
         """
+        self.order = np.arange(len(data)) if order is None else order
         self.guide, self.data, self.spatial, self.batch_size = guide, data, spatial, _BATCH[data.values.device.type]
         torch.manual_seed(seed)
         with torch.no_grad():
@@ -101,8 +104,12 @@ class Posterior:
             self.alone = AlonePosterior(guide, seen.sites, seen.places, seen.near, data.observed.any(1), seen.latents, seen.own)
 
     def batches(self):
-        """Row numbers of all sites, in batches."""
+        """Numbers of all sites, in batches."""
         return self.data.rows.split(self.batch_size)
+
+    def in_survey_order(self, sites):
+        """An array or tensor (n, ...) with a row per site as one with a row per sample of the survey."""
+        return sites[np.argsort(self.order)]
 
     def moments(self, rows):
         """Mean (b, L) and lower Cholesky factor (b, L, L) of the covariance of the spatial latents at a batch of sites."""
@@ -133,9 +140,9 @@ class Posterior:
 
     @torch.no_grad()
     def latents(self):
-        """Posterior mean and standard deviation of the spatial latents at all sites, each (n, L)."""
+        """Posterior mean and standard deviation of the spatial latents at all samples, in the order of the survey, each (n, L)."""
         centre, root = (torch.cat(part) for part in zip(*(self.moments(rows) for rows in self.batches()), strict=True))
-        return centre.double().cpu().numpy(), root.square().sum(-1).sqrt().double().cpu().numpy()
+        return tuple(self.in_survey_order(part.double().cpu().numpy()) for part in (centre, root.square().sum(-1).sqrt()))
 
 # %% ../../nbs/model/45_grids.ipynb #dc497397
 def _spread(centre, root, standard):
@@ -185,7 +192,7 @@ def _spatial_draws(posterior, n_draws, generator):
 
 @torch.no_grad()
 def joint_draws(posterior, n_draws, seed):
-    """Joint draws of all that makes the signal.
+    """Joint draws of all that makes the signal, in the order of the sites.
 
     Parameters
     ----------
@@ -249,7 +256,7 @@ def _reading(posterior, rows, location, would_read):
 # %% ../../nbs/model/45_grids.ipynb #25559e34
 @torch.no_grad()
 def draw_maps(posterior, n_draws, seed=0):
-    """Joint draws of the three layers, and of the readings, at all sites, standardised model scale.
+    """Joint draws of the three layers, and of the readings, at all samples, in the order of the survey, standardised model scale.
 
     Parameters
     ----------
@@ -264,7 +271,7 @@ def draw_maps(posterior, n_draws, seed=0):
     """
     for weights, _, signal in joint_draws(posterior, n_draws, seed):
         parts = [draw_layers(posterior, rows, weights, signal[rows]) for rows in posterior.batches()]
-        yield tuple(torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
+        yield tuple(posterior.in_survey_order(torch.cat(part).double().cpu().numpy()) for part in zip(*parts, strict=True))
 
 
 @torch.no_grad()
@@ -278,8 +285,10 @@ def draw_sites(posterior, n_draws, seed=0):
 
     Yields
     ------
-    signal, denoised, observed, readings : ndarray, shape (n_draws, b, q), float64
-        One batch of sites at a time.
+    rows : ndarray of int, shape (b,)
+        Which samples of the survey these are; one batch at a time.
+    layers : tuple of ndarray, shape (n_draws, b, q), float64
+        Signal, denoised, observed and readings.
     """
     torch.manual_seed(seed)
     weights = posterior.guide.sample_weights((n_draws,))
@@ -287,4 +296,4 @@ def draw_sites(posterior, n_draws, seed=0):
         latents = posterior.moments(rows)
         spatial = _spread(*latents, torch.randn((n_draws, *latents[0].shape), device=rows.device))
         layers = draw_layers(posterior, rows, weights, posterior.signal(rows, weights, latents, spatial))
-        yield tuple(layer.double().cpu().numpy() for layer in layers)
+        yield posterior.order[rows.cpu().numpy()], tuple(layer.double().cpu().numpy() for layer in layers)

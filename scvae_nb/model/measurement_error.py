@@ -18,7 +18,9 @@ from scipy.spatial import cKDTree
 from scipy.special import gammaln, logsumexp
 from scipy.stats import beta, norm
 
+from .canonical_order import canonical_rows
 from .microscale import microscale_variances
+from .sites import site_places
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/43_measurement_error.ipynb #82328f4d
@@ -85,15 +87,17 @@ def error_prior(model):
         `median`, of the measurement variance on the standardised scale, where the robust variance of an element is 1, and `spread`, standard deviation of its
         logarithm around the survey's level.
     """
-    survey = model.survey_
+    survey, scaler = model.survey_, model.scaler_
     known = survey.values if model.transform_.elementwise else survey.substituted(0.5).values
-    values = model.scaler_.transform(model.transform_.forward(known))
+    values = scaler.transform(model.transform_.forward(known))
+    order = canonical_rows(survey.coordinates, values)
     # the smaller of the robust variance, which is 1, and the variance; limits would make that too small
     total = np.fmin(np.nanvar(values, axis=0), 1.0)
     if model.transform_.elementwise:
-        total = np.where((survey.censored | survey.above_range).any(), 1.0, total)
-    raised = np.sqrt(local_tails(values, survey.coordinates) / _USUAL_TAILS).clip(1, _WIDEST)
-    near = near_limit_variance(survey) / model.scaler_.scale**2 if model.transform_.name == "log" else 0.0
+        total = np.where(scaler.arranged(survey.readings.side.any(axis=0)), 1.0, total)
+    tails = local_tails(values[order], site_places(survey.coordinates[order], survey.spacing()))
+    raised = np.sqrt(tails / _USUAL_TAILS).clip(1, _WIDEST)
+    near = scaler.arranged(near_limit_variance(survey) / scaler.scale**2) if model.transform_.name == "log" else 0.0
     # a wider prior with a higher median: more error is expected, no more of it is removed
     return dict(median=ERROR_SHARE * total * raised + near, spread=np.sqrt(ELEMENT_SPREAD**2 + 2 * np.log(raised)))
 
@@ -274,12 +278,12 @@ def learn_measurement(model, duplicates=None):
         before = known = share_posterior(together, alone, **prior)
         if duplicates is not None or stated is not None:
             known = share_posterior(together, alone, _contrasts(model, duplicates), None if degrees is None else float(degrees.detach()),
-                                    None if stated is None else (stated / scaler.scale) ** 2, **prior)
+                                    None if stated is None else scaler.arranged(stated / scaler.scale) ** 2, **prior)
         for name in ("together_share", "together_spread", "together_caution", "alone_share", "alone_spread", "alone_caution"):
             getattr(generative, name).copy_(torch.as_tensor(known[name]))
-    deviations = {name: np.sqrt(known[part]) * scaler.scale for name, part in _INTERVAL.items()}
-    believed = {f"prior_{name}": np.sqrt(before[part]) * scaler.scale for name, part in _INTERVAL.items()}
-    return pd.DataFrame(deviations | dict(n_duplicates=known["n_contrasts"], alone_share=known["alone_share"],
+    deviations = {name: scaler.restored_deviations(np.sqrt(known[part])) for name, part in _INTERVAL.items()}
+    believed = {f"prior_{name}": scaler.restored_deviations(np.sqrt(before[part])) for name, part in _INTERVAL.items()}
+    return pd.DataFrame(deviations | dict(n_duplicates=scaler.restored(known["n_contrasts"]), alone_share=scaler.restored(known["alone_share"]),
                                           together_share=known["together_share"]) | believed, index=names, columns=MEASUREMENT_COLUMNS)
 
 # %% ../../nbs/model/43_measurement_error.ipynb #73a2ca7b
@@ -287,8 +291,7 @@ def _contrasts(model, duplicates):
     """Standardised differences between repeated analyses, as from `replicate_contrasts`, or None."""
     if duplicates is None:
         return None
-    limits = duplicates.censored[model.elements_] | duplicates.above_range[model.elements_]
-    values = duplicates.values[model.elements_].mask(limits.to_numpy())
+    values = duplicates.readings.select(columns=model.elements_).known_values
     groups = np.asarray(duplicates.groups)
     if not model.transform_.elementwise:
         complete = values.notna().all(axis=1).to_numpy()

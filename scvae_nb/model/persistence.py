@@ -21,7 +21,7 @@ from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/55_persistence.ipynb #fdf9f7e1
 _FORMAT = "scvae_nb model"
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 
 
 def write_model(path, settings, arrays, force=False):

@@ -6,8 +6,6 @@
 __all__ = ['read_places', 'read_known', 'places_as_survey', 'Prediction', 'check_predicts', 'Predicting']
 
 # %% ../../nbs/model/53_prediction.ipynb #1cf2c57b
-import copy
-
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
@@ -20,6 +18,7 @@ from .training import isolated
 from ..survey.columns import find_coordinates, looks_geographic, parse_concentrations, refuse_duplicated
 from ..survey.errors import SurveyError, name_columns, name_rows
 from ..survey.places import coordinate_array, degree_sized, distance_unit
+from ..survey.readings import Readings
 from ..survey.table import Survey
 
 # %% ../../nbs/model/53_prediction.ipynb #b4c89dde
@@ -87,7 +86,7 @@ def read_places(model, places, distance_factor=None):
 
 # %% ../../nbs/model/53_prediction.ipynb #f8b21319
 def read_known(model, values, n_places, index):
-    """What is known at the places, as (values, censored, above_range): DataFrames (m, p) with all elements of the model, NaN where nothing is.
+    """What is known at the places, as `Readings` (m, p) of all elements of the model, missing where nothing is.
 
     Raises
     ------
@@ -95,21 +94,19 @@ def read_known(model, values, n_places, index):
         For elements that the model does not have, another number of rows, other labels, or values that the model's scale does not take.
     """
     index = pd.RangeIndex(n_places) if index is None else index
-    empty = pd.DataFrame(np.nan, index=index, columns=model.elements_)
-    nowhere = empty.notna()
     if values is None:
-        return empty, nowhere, nowhere
+        return Readings(pd.DataFrame(np.nan, index=index, columns=model.elements_))
     values = _table_of_known(model, values, n_places)
     if not isinstance(index, pd.RangeIndex) and not isinstance(values.index, pd.RangeIndex) and not index.equals(values.index):
         raise SurveyError("values and places have different row labels; they must describe the same places in the same order.")
-    numbers, below, above = parse_concentrations(values.set_axis(index, axis=0), allow_negative=model.transform is None)
-    numbers = numbers.reindex(columns=model.elements_)
-    below, above = (mask.reindex(columns=model.elements_, fill_value=False) for mask in (below, above))
+    given = parse_concentrations(values.set_axis(index, axis=0), allow_negative=model.transform is None)
+    numbers, side = given.values.reindex(columns=model.elements_), np.zeros((len(index), len(model.elements_)), dtype=np.int8)
+    side[:, numbers.columns.get_indexer(given.elements)] = given.side
     gaps = numbers.notna().any(axis=1) & numbers.isna().any(axis=1)
     if not model.transform_.elementwise and gaps.any():
         raise SurveyError(f"values: some elements are known and others not in {name_rows(index, gaps)}; transform={model.transform!r} needs complete samples. "
                           "Fit with transform='log', which takes any part of them.")
-    return numbers, below, above
+    return Readings(numbers, side)
 
 
 def _table_of_known(model, values, n_places):
@@ -133,11 +130,7 @@ def places_as_survey(model, places, values=None, name="places", distance_factor=
     coordinates, index = read_places(model, places, distance_factor)
     if index is None and isinstance(values, pd.DataFrame) and len(values) == len(coordinates):
         index = values.index
-    numbers, below, above = read_known(model, values, len(coordinates), index)
-    survey = copy.copy(model.survey_)
-    vars(survey).update(elements=list(model.elements_), units=dict(model.units_), index=numbers.index, values=numbers, censored=below, above_range=above,
-                        coordinates=coordinates, extra=pd.DataFrame(index=numbers.index), duplicates=None, truth=None, n_rows_left=0, name=name)
-    return survey
+    return model.survey_.at_places(coordinates, read_known(model, values, len(coordinates), index), name)
 
 # %% ../../nbs/model/53_prediction.ipynb #5504b149
 class Prediction(DenoisedSurvey):
@@ -231,6 +224,6 @@ class Predicting:
             posterior, refined = posterior_at(self, places)
             batches = tqdm(posterior.batches(), desc="predicting", unit="batch", disable=not self.progress)
             parts = (summarise_batch(posterior, rows, self.transform_, self.scaler_) for rows in batches)
-            summary = gather_summaries(parts, places.n_samples)
+            summary = gather_summaries(parts, posterior.order)
         described = self.summary() | dict(inference="refined" if refined else "amortised")
         return Prediction(places, posterior, self.transform_, self.scaler_, summary, statistic, described, self.history_.copy(), self.seed_)

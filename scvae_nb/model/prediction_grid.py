@@ -197,7 +197,7 @@ def predict_cells(model, known, coordinates, statistic="median"):
         on_cpu = posterior.data.values.device.type == "cpu"
         batches = posterior.data.rows.split(_BATCH) if on_cpu else posterior.batches()
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count()) if on_cpu else 1) as pool:
-            return np.concatenate(list(pool.map(summarise, batches))).reshape(len(coordinates), -1)
+            return posterior.in_survey_order(np.concatenate(list(pool.map(summarise, batches)))).reshape(len(coordinates), -1)
 
 
 def predict_tile(model, known, grid, window, area=None, statistic="median"):

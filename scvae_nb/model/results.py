@@ -34,7 +34,7 @@ def summarise_batch(posterior, rows, transform, scaler):
     ----------
     posterior : Posterior
     rows : torch.Tensor, shape (b,)
-    transform, scaler : Transform, RobustScaler
+    transform, scaler : Transform, CanonicalScaler
         From original units to the model's scale and to the standardised scale.
 
     Returns
@@ -51,20 +51,21 @@ def summarise_batch(posterior, rows, transform, scaler):
         summary |= {f"location_{layer}": location, f"mean_{layer}": transform.inverse(grid).mean((0, 1)),
                     f"variance_{layer}_model": np.stack(variance_parts(grid)),
                     f"variance_{layer}_original": np.stack(variance_parts(pushed))}
-    deviation = np.sqrt(posterior.measurement_variance()) * scaler.scale
+    deviation = scaler.restored_deviations(np.sqrt(posterior.measurement_variance()))
     directions = (np.eye(len(deviation)) * deviation)[:, None]
     summary["aleatoric_original"] = (transform.jacobian_product(summary["location_denoised"], directions) ** 2).sum(0)
     return summary
 
 # %% ../../nbs/model/50_results.ipynb #a3a520cb
-def gather_summaries(parts, n_samples):
-    """Join the summaries of batches (any iterable) along the sites, into arrays made once: the summaries of a million sites fill gigabytes."""
+def gather_summaries(parts, order):
+    """Join the summaries of batches of sites (any iterable) in the order of the survey, into arrays made once: the summaries of a million sites fill gigabytes.
+    `order`, shape (n,), is the row of the survey behind each site."""
     gathered, start = {}, 0
     for part in parts:
         for name, values in part.items():
             if name not in gathered:
-                gathered[name] = np.empty((*values.shape[:-2], n_samples, values.shape[-1]))
-            gathered[name][..., start:start + values.shape[-2], :] = values
+                gathered[name] = np.empty((*values.shape[:-2], len(order), values.shape[-1]))
+            gathered[name][..., order[start:start + values.shape[-2]], :] = values
         start += values.shape[-2]
     return gathered
 
@@ -80,7 +81,7 @@ def _variances(result, layer, scale):
     if scale == "original":
         aleatoric = result.summary["aleatoric_original"]
     else:
-        aleatoric = np.broadcast_to(result.posterior.measurement_variance() * result.scaler.scale**2, latent.shape)
+        aleatoric = np.broadcast_to(result.scaler.restored_deviations(np.sqrt(result.posterior.measurement_variance())) ** 2, latent.shape)
     return {"aleatoric": aleatoric, "latent": latent, "epistemic": epistemic, "total": aleatoric + latent + epistemic}
 
 # %% ../../nbs/model/50_results.ipynb #2f311df3
@@ -160,13 +161,14 @@ def _check_n_draws(n_draws):
         raise SurveyError(f"n_draws={n_draws!r} draws were asked for; expected a whole number of at least 1.")
 
 # %% ../../nbs/model/50_results.ipynb #7f83d93e
-def _drawn_layer(result, draw, n_draws, layer, seed):
-    """Yield draws of one layer in original units, as `draw` (`draw_maps` or `draw_sites` of the posterior) makes them."""
+def _drawn(result, draw, n_draws, layer, seed):
+    """What `draw` (`draw_maps` or `draw_sites` of the posterior) yields, and a function that takes one layer of it in original units."""
     position = LAYERS.index(_choose("layer", layer, LAYERS))
     _check_n_draws(n_draws)
     seed = drawn_seed(seed)
-    for layers in isolated_steps(draw(result.posterior, n_draws, seed), seed, result.posterior.data.values.device):
-        yield result.transform.inverse(result.scaler.inverse(layers[position]))
+    def original(layers):
+        return result.transform.inverse(result.scaler.inverse(layers[position]))
+    return isolated_steps(draw(result.posterior, n_draws, seed), seed, result.posterior.data.values.device), original
 
 # %% ../../nbs/model/50_results.ipynb #1834f2b7
 class Draws:
@@ -207,10 +209,31 @@ class Draws:
         ndarray, shape (n, p)
             Original units.
         """
-        yield from _drawn_layer(self, draw_maps, n_draws, layer, random_state)
+        drawn, original = _drawn(self, draw_maps, n_draws, layer, random_state)
+        yield from map(original, drawn)
+
+    def sample_sites(self, n_draws=100, layer="denoised", random_state=0):
+        """Draws from the posterior site by site: right at every site, not jointly, and many times faster than those of `sample`.
+
+        Parameters
+        ----------
+        n_draws : int
+        layer : {"denoised", "signal", "observed"}
+        random_state : int
+
+        Returns
+        -------
+        ndarray, shape (n_draws, n, p)
+            Original units.
+        """
+        drawn = None
+        for rows, draws in self.draw_sites(n_draws, layer, random_state):
+            drawn = np.empty((n_draws, len(self.index), draws.shape[-1])) if drawn is None else drawn
+            drawn[:, rows] = draws
+        return drawn
 
     def draw_sites(self, n_draws=100, layer="denoised", random_state=0):
-        """Draws from the posterior site by site, a batch of sites at a time: right at every site, not jointly.
+        """The draws of `sample_sites`, a batch of sites at a time.
 
         Parameters
         ----------
@@ -220,10 +243,13 @@ class Draws:
 
         Yields
         ------
-        ndarray, shape (n_draws, b, p)
-            Original units, for the next b sites in the order of the survey.
+        rows : ndarray of int, shape (b,)
+            Which samples of the survey these are.
+        draws : ndarray, shape (n_draws, b, p)
+            Original units.
         """
-        yield from _drawn_layer(self, draw_sites, n_draws, layer, random_state)
+        drawn, original = _drawn(self, draw_sites, n_draws, layer, random_state)
+        yield from ((rows, original(layers)) for rows, layers in drawn)
 
     @torch.no_grad()
     def draw_with_latents(self, n_draws=100, random_state=0):
@@ -245,11 +271,11 @@ class Draws:
         _check_n_draws(n_draws)
         posterior, random_state = self.posterior, drawn_seed(random_state)
         def original(parts):
-            return self.transform.inverse(self.scaler.inverse(torch.cat(parts).double().cpu().numpy()))
+            return self.transform.inverse(self.scaler.inverse(posterior.in_survey_order(torch.cat(parts).double().cpu().numpy())))
         def drawn():
             for weights, spatial, signal in joint_draws(posterior, n_draws, random_state):
-                batches = zip(*(draw_layers(posterior, rows, weights, signal[rows])[:len(LAYERS)] for rows in posterior.batches()), strict=True)
-                yield weights, spatial, dict(zip(LAYERS, map(original, batches), strict=True))
+                batches = (draw_layers(posterior, rows, weights, signal[rows])[:len(LAYERS)] for rows in posterior.batches())
+                yield weights, posterior.in_survey_order(spatial), dict(zip(LAYERS, map(original, zip(*batches, strict=True)), strict=True))
         yield from isolated_steps(drawn(), random_state, posterior.data.values.device)
 
 # %% ../../nbs/model/50_results.ipynb #29e8f3c1
@@ -293,8 +319,9 @@ class Intervals:
         levels = np.atleast_1d(np.asarray(level, dtype=float))
         _check_levels(levels, n_draws)
         ends = np.column_stack([(1 - levels) / 2, (1 + levels) / 2])
-        parts = [np.quantile(draws, ends, axis=0, method="weibull") for draws in self.draw_sites(n_draws, layer, self.seed)]
-        limits = np.concatenate(parts, axis=2)  # (levels, 2, n, p)
+        limits = np.empty((*ends.shape, len(self.index), len(self.elements)))  # (levels, 2, n, p)
+        for rows, draws in self.draw_sites(n_draws, layer, self.seed):
+            limits[:, :, rows] = np.quantile(draws, ends, axis=0, method="weibull")
         intervals = {float(one): (_frame(self, low), _frame(self, high)) for one, (low, high) in zip(levels, limits, strict=True)}
         return intervals if np.ndim(level) else intervals[float(level)]
 
@@ -315,7 +342,7 @@ class DenoisedSurvey(Estimates, Draws, Intervals, Exports):
         ----------
         survey : Survey
         posterior : Posterior
-        transform, scaler : Transform, RobustScaler
+        transform, scaler : Transform, CanonicalScaler
         summary : dict
             From `gather_summaries`.
         statistic : {"median", "mean"}

@@ -16,8 +16,9 @@ from scipy import stats
 
 from .figures import dress_axes, faint_colour, ink_colour, new_figure, new_panels, use_log_axis
 from ..survey.columns import element_unit
+from ..survey.duplicates import precision_curve
 from ..survey.errors import SurveyError, SurveyWarning, name_columns
-from ..survey.measurement import precision_curve, standard_precision
+from ..survey.standards import standard_precision
 
 # %% ../../nbs/reporting/12_measurement_plots.ipynb #e3261b93
 pair_colours = {"pair": "#6b6b6b", "beyond": "#d55e00", "line": "#0072b2"}

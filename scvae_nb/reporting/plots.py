@@ -139,7 +139,7 @@ def _draw_observed(axes, xy, values, sides, area: float, **style):
 
 def limit_sides(survey, element: str) -> np.ndarray:
     """Where the true value of each sample lies, shape (n,): -1 below its limit (below detection), 1 above (above range), 0 for a value."""
-    return survey.above_range[element].to_numpy().astype(int) - survey.censored[element].to_numpy().astype(int)
+    return survey.readings.select(columns=[element]).side[:, 0].astype(int)
 
 # %% ../../nbs/reporting/10_plots.ipynb #cbfa639b
 def uncertainty_factor(layers):

@@ -16,6 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm.auto import tqdm
 from ..evaluation.scores import Evaluation, evaluate
 from ..model.measurement_error import ERROR_SHARE
+from .control_report import control_section, control_tables, control_template
 from .figures import format_number, picture_bytes
 from .plots import (map_unit, plot_closure, plot_distribution,
                                       plot_map, plot_nuggets, plot_training, plot_uncertainty, plot_variogram, short_names, unit_label)
@@ -261,7 +262,7 @@ def _substituted_words(survey) -> str:
 def _floor_words(survey) -> str:
     """A warning of values that look like an unmarked detection limit: many samples at exactly the lowest value."""
     # what is suspected already is not said twice
-    values = survey.values.mask(survey.censored | survey.above_range).drop(columns=survey.substitutions().index)
+    values = survey.readings.known_values.drop(columns=survey.substitutions().index)
     share = values.eq(values.min()).sum() / values.notna().sum()
     floors = share[share > 0.1].sort_values(ascending=False).rename(index=short_names(survey))
     if floors.empty:
@@ -721,7 +722,7 @@ height="{{ image.height }}">{% endmacro %}"""
 
 # %% ../../nbs/reporting/20_report.ipynb #dc20a849
 def _page() -> str:
-    return "".join([_picture, _head, _words, _overview, _precision, _elements, _tables, _close])
+    return "".join([_picture, _head, _words, _overview, _precision, control_template, _elements, _tables, _close])
 
 
 def _render(**context) -> str:
@@ -761,7 +762,7 @@ def _range_words(model, survey) -> str:
     return f"Range parameters of the latent fields (Matern, smoothness {model.smoothness_:g}): {listed} {unit}."
 
 
-def _context(model, result, scores: Evaluation, title: str, images: dict, pages: list[dict]) -> dict:
+def _context(model, result, scores: Evaluation, title: str, images: dict, pages: list[dict], controls: dict | None) -> dict:
     """All that the page shows, in the words of the template."""
     from scvae_nb import __version__
 
@@ -770,7 +771,7 @@ def _context(model, result, scores: Evaluation, title: str, images: dict, pages:
               else ["Median", "CV", "SD", "Skewness", "Excess kurtosis", "Outliers"])
     return {"title": title, "subtitle": _subtitle(survey), "version": __version__, "cards": _cards(result, scores),
             "converged": model.converged_, "refined": model.inference_ == "refined", "log": log, "summary": summary_sentences(model, result, scores),
-            "overview": _overview_rows(result, scores), "images": images, "pages": pages,
+            "overview": _overview_rows(result, scores), "controls": controls, "images": images, "pages": pages,
             "n_open": 1 if len(pages) > 6 else len(pages), "layers": list(_layer_titles.values()),
             "variograms": _variogram_rows(result, scores), "distance_unit": map_unit(survey)[1], "statistics": shapes,
             "distributions": _distribution_rows(result, scores), "changes": _change_rows(result, scores),
@@ -785,7 +786,8 @@ def _write_tables(model, result, scores: Evaluation, folder: Path) -> None:
     tables = {"variograms": scores.variograms, "distribution": scores.distribution, "changes": scores.changes,
               "uncertainty": scores.uncertainty.join(scores.closure), "survey": result.survey.describe(),
               "training": result.history, "closure": scores.books, "measurement": model.measurement_.rename_axis("variable"),
-              "own_fields": pd.concat([model.own_share_, model.joint_weight_, model.variance_factor_], axis=1).rename_axis("variable")}
+              "own_fields": pd.concat([model.own_share_, model.joint_weight_, model.variance_factor_], axis=1).rename_axis("variable"),
+              **control_tables(result.survey)}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=name not in ("changes", "training"))
 
@@ -822,8 +824,9 @@ def write_report(model, result, directory, *, title: str | None = None, scores: 
     scores = evaluate(result.survey, result) if scores is None else scores
     images = _overview_images(model, result, scores, figures)
     pages = _element_pages(result, scores, figures, progress)
+    controls = control_section(result.survey, lambda name, figure, text: _image(picture_bytes(figure), figures / f"all_{name}.png", text))
     _write_tables(model, result, scores, tables)
     title = title or f"Denoised survey: {result.survey.name}"
     page = directory / "report.html"
-    page.write_text(_render(**_context(model, result, scores, title, images, pages)), encoding="utf-8")
+    page.write_text(_render(**_context(model, result, scores, title, images, pages, controls)), encoding="utf-8")
     return page

@@ -9,18 +9,17 @@ __all__ = ['repeated_analyses', 'exact_multiples', 'impossible_units']
 import numpy as np
 import pandas as pd
 
+from .errors import name_rows
 from .units import PPM_PER_UNIT
 
 # %% ../../nbs/survey/14_checks.ipynb #fd644fec
-def repeated_analyses(values, marked, coordinates, fewest=3):
+def repeated_analyses(readings, coordinates, fewest=3):
     """Rows that repeat an earlier row: same place, same cells.
 
     Parameters
     ----------
-    values : pandas.DataFrame
+    readings : Readings
         Shape (n, p).
-    marked : pandas.DataFrame
-        Shape (n, p), bool: cells that hold a limit.
     coordinates : numpy.ndarray
         Shape (n, 2).
     fewest : int
@@ -31,23 +30,23 @@ def repeated_analyses(values, marked, coordinates, fewest=3):
     numpy.ndarray
         Shape (n,), bool.
     """
-    copies = np.zeros(len(values), dtype=bool)
+    copies = np.zeros(len(readings), dtype=bool)
     shared = pd.DataFrame(coordinates).duplicated(keep=False).to_numpy()
     if shared.any():
-        cells, limits = values.to_numpy()[shared], marked.to_numpy()[shared]
-        table = pd.DataFrame(np.column_stack([coordinates[shared], cells, limits]))
-        measured = (~np.isnan(cells) & ~limits).sum(axis=1)
-        copies[shared] = table.duplicated().to_numpy() & (measured >= min(fewest, values.shape[1]))
+        part = readings.select(rows=shared)
+        table = pd.DataFrame(np.column_stack([coordinates[shared], part.values.to_numpy(), part.side]))
+        measured = part.known.to_numpy().sum(axis=1)
+        copies[shared] = table.duplicated().to_numpy() & (measured >= min(fewest, readings.shape[1]))
     return copies
 
 
-def exact_multiples(values, rows=400, tolerance=2e-3):
+def exact_multiples(readings, rows=400, tolerance=2e-3):
     """Pairs of columns of which the second is a multiple of the first, up to rounding.
 
     Parameters
     ----------
-    values : pandas.DataFrame
-        Shape (n, p); NaN where unknown or limited.
+    readings : Readings
+        Shape (n, p); cells that are missing or limits are not compared.
     rows : int
         How many rows are compared first.
     tolerance : float
@@ -58,30 +57,39 @@ def exact_multiples(values, rows=400, tolerance=2e-3):
     list of tuple
         `(first, second, factor)`.
     """
-    few = _logs(values.iloc[np.linspace(0, len(values) - 1, min(rows, len(values))).astype(int)].to_numpy(dtype=float))
-    spread = np.nanstd(np.vstack([few, np.zeros(few.shape[1])]), axis=0)
+    few = _logs(readings.select(rows=np.linspace(0, len(readings) - 1, min(rows, len(readings))).astype(int)))
     pairs = []
-    for i, j in _possible_pairs(few, spread):
+    for i, j in _possible_pairs(few, tolerance):
         if _constant(few[:, j] - few[:, i], few[:, i], tolerance):
-            one, other = _logs(values.iloc[:, i].to_numpy(dtype=float)), _logs(values.iloc[:, j].to_numpy(dtype=float))
+            first, second = readings.elements[i], readings.elements[j]
+            one, other = (_logs(readings.select(columns=[name]))[:, 0] for name in (first, second))
             if _constant(other - one, one, tolerance):
-                pairs.append((values.columns[i], values.columns[j], float(np.exp(np.nanmedian(other - one)))))
+                pairs.append((first, second, float(np.exp(np.nanmedian(other - one)))))
     return pairs
 
 
-def _logs(numbers):
-    "Logarithms; NaN where there is none."
+def _logs(readings):
+    "Logarithms of the known values; NaN where there is none."
+    numbers = readings.known_values.to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.where(numbers > 0, numbers, np.nan))
 
 
-def _possible_pairs(few, spread):
-    "All pairs of columns; of very many, those with neighbouring spreads."
+def _possible_pairs(few, tolerance):
+    "Pairs of columns whose log ratio may be constant; of very many columns, those with neighbouring spreads."
     p = few.shape[1]
     if p <= 200:
-        return [(i, j) for i in range(p) for j in range(i + 1, p)]
+        return [(i, int(j)) for i in range(p - 1) for j in i + 1 + np.flatnonzero(_may_be_narrow(few[:, i + 1:] - few[:, [i]], tolerance))]
+    spread = np.nanstd(np.vstack([few, np.zeros(p)]), axis=0)
     order = np.argsort(spread)
     return [tuple(sorted((int(order[k]), int(order[k + 1])))) for k in range(p - 1) if np.isclose(spread[order[k]], spread[order[k + 1]], rtol=1e-2)]
+
+
+def _may_be_narrow(differences, tolerance):
+    "Whether the values at the ranks just inside of two quantiles of each column, 1 % and 99 %, lie closer than the tolerance: if not, the quantiles do not."
+    last = np.maximum(np.isfinite(differences).sum(axis=0) - 1, 0)
+    ordered, columns = np.sort(differences, axis=0), np.arange(differences.shape[1])  # NaN come last
+    return ordered[np.floor(0.99 * last).astype(int), columns] - ordered[np.ceil(0.01 * last).astype(int), columns] < tolerance
 
 
 def _constant(difference, logs, tolerance):
@@ -112,6 +120,8 @@ def impossible_units(values, units):
     for element in values.columns:
         worth = PPM_PER_UNIT.get(units.get(element, ""))
         largest = values[element].max()
-        if worth and largest * worth > 1.0001e6:
-            told[element] = f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample"
+        if worth and largest * worth > 1.05e6:  # totals of laboratories reach 102 %
+            rows = (values[element] * worth > 1.05e6).to_numpy()
+            told[element] = (f"{largest:,.6g} {units[element]} are {largest * worth / 1e4:,.4g} % of the sample, in {name_rows(values.index, rows)}; "
+                             "expected at most 100 %")
     return told

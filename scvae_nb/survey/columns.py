@@ -18,6 +18,8 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from .errors import SurveyError, SurveyWarning, name_columns, name_rows
+from .readings import Readings
+from .extremes import refuse_unsquarable
 from .units import PPM_PER_UNIT as PPM_PER_UNIT
 from .units import element_unit as element_unit
 from .units import normalise_unit as normalise_unit
@@ -217,7 +219,7 @@ _FOOTED = [(re.compile(pattern), side) for pattern, side in [
 
 def parse_concentrations(frame, negative_censored=None, detection_limits=None, allow_negative=False, missing=None, not_detected=(), blank_is_censored=False,
                          say=None):
-    """Numbers and masks of what lies below and above a limit, from element columns as they stand in a file.
+    """Numbers, and on which side of a limit they lie, from element columns as they stand in a file.
 
     Parameters
     ----------
@@ -243,12 +245,8 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
 
     Returns
     -------
-    values : pandas.DataFrame
-        Shape (n, p), float64; NaN where missing, the limit where censored or above range.
-    censored : pandas.DataFrame
-        Shape (n, p), bool: true where the truth lies below the value.
-    above_range : pandas.DataFrame
-        Shape (n, p), bool: true where the truth lies above the value.
+    Readings
+        Values, shape (n, p), float64: NaN where missing, the limit where the truth lies below or above it.
 
     Raises
     ------
@@ -259,26 +257,25 @@ def parse_concentrations(frame, negative_censored=None, detection_limits=None, a
     met: Counter = Counter()
     words = _Words(missing, not_detected)
     # columns lie together in memory, as they do in a DataFrame
-    values = np.empty(frame.shape, order="F")
-    censored, above_range = np.zeros(frame.shape, dtype=bool, order="F"), np.zeros(frame.shape, dtype=bool, order="F")
+    values, side = np.empty(frame.shape, order="F"), np.zeros(frame.shape, dtype=np.int8, order="F")
     for j in range(frame.shape[1]):
         cells = frame.iloc[:, j]
-        values[:, j], censored[:, j], above_range[:, j] = _numbers_and_limits(cells, limits[:, j], words, met)
+        values[:, j], side[:, j] = _numbers_and_sides(cells, limits[:, j], words, met)
         if blank_is_censored:
             blank = (np.isnan(values[:, j]) & _is_blank(cells) & ~np.isnan(limits[:, j]))
-            values[blank, j], censored[blank, j] = limits[blank, j], True
+            values[blank, j], side[blank, j] = limits[blank, j], -1
     _settle_codes(values, frame, words, allow_negative, met)
-    for j in range(frame.shape[1]):
-        _refuse_infinite(values[:, j], frame.iloc[:, j])
+    _refuse_infinite(values, frame)
+    for j, column in enumerate(frame.columns):
+        refuse_unsquarable(values[:, j], column, frame.index)
     if not allow_negative:
-        _settle_negatives(values, censored, frame, negative_censored, limits)
+        _settle_negatives(values, side, frame, negative_censored, limits)
     _tell(met, say)
-    for j in map(int, np.flatnonzero(~np.isnan(limits).all(axis=0))):
+    for j in [j for j, column in enumerate(frame.columns) if column in as_mapping(detection_limits, "detection_limits")]:
         # a comparison with an unknown limit (NaN) is false
-        below = ~censored[:, j] & ~above_range[:, j] & (values[:, j] < limits[:, j])
-        values[below, j] = limits[below, j]
-        censored[below, j] = True
-    return tuple(pd.DataFrame(array, index=frame.index, columns=frame.columns) for array in (values, censored, above_range))
+        below = (side[:, j] == 0) & (values[:, j] < limits[:, j])
+        values[below, j], side[below, j] = limits[below, j], -1
+    return Readings(pd.DataFrame(values, index=frame.index, columns=frame.columns, copy=False), side)
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001b
 def as_mapping(given, argument):
@@ -339,6 +336,22 @@ class _Words:
         self.missing = {_plain_word(word) for word in given}
         self.not_detected = {_plain_word(word) for word in ([not_detected] if isinstance(not_detected, str) else not_detected or ())}
 
+    def read_all(self, found):
+        "Numbers, sides and kinds of different cells, stripped; plain numbers and limits are of kind `plain`, empty ones `empty`, the others as `read` says."
+        bare = found.str.replace("^[<>]", "", regex=True).str.strip()
+        numbers = pd.to_numeric(bare, errors="coerce").to_numpy(dtype=float, na_value=np.nan, copy=True)
+        sides = found.str.startswith(">").to_numpy(dtype=np.int8) - found.str.startswith("<").to_numpy(dtype=np.int8)
+        kinds = np.full(len(found), "plain", dtype=object)
+        # True and False are no concentrations, whatever pandas makes of them
+        for k in np.flatnonzero(np.isnan(numbers) | ((sides != 0) & ~(numbers > 0)) | (numbers == 0) | (numbers == 1)):
+            word = found[k].lower()
+            if word in _MISSING:
+                kinds[k], numbers[k], sides[k] = "empty", np.nan, 0
+            elif np.isnan(numbers[k]) or (sides[k] and not numbers[k] > 0) or word in ("true", "false"):
+                kind, numbers[k] = self.read(found[k])
+                kinds[k], sides[k] = kind or "nothing known", _SIDES.get(kind, 0)
+        return numbers, sides, kinds
+
     def read(self, word):
         "Kind and number of a cell that is no plain number: `missing`, `not detected`, `below`, `above`, or None."
         plain = _plain_word(word)
@@ -360,38 +373,34 @@ def _plain_word(word):
 
 
 def _is_blank(cells):
+    if is_numeric_dtype(cells.dtype):
+        return cells.isna().to_numpy()
     return (cells.isna() | (cells.astype("string").str.strip() == "").fillna(False)).to_numpy(dtype=bool)
 
 
-def _numbers_and_limits(cells, limits, words, met):
-    "Float values of one column, and masks of what is below and above its limit; text is refused, words are counted in `met`."
+def _numbers_and_sides(cells, limits, words, met):
+    "Float values of one column, and which side of them the truth lies on; text is refused, words are counted in `met`."
     if is_numeric_dtype(cells.dtype) and not is_bool_dtype(cells.dtype):
         if np.issubdtype(getattr(cells.dtype, "numpy_dtype", cells.dtype), np.complexfloating):
             raise SurveyError(f"Column {cells.name!r} holds complex numbers; real concentrations were expected. Take their real part if it is meant.")
-        nowhere = np.zeros(len(cells), dtype=bool)
-        return cells.to_numpy(dtype=float, na_value=np.nan).copy(), nowhere, nowhere.copy()
+        return cells.to_numpy(dtype=float, na_value=np.nan), 0
     text = cells.astype("string").str.strip()
-    missing = (text.isna() | text.str.lower().isin(_MISSING)).to_numpy(dtype=bool, copy=True)
-    below, above = (text.str.startswith(mark).fillna(False).to_numpy(dtype=bool, copy=True) for mark in "<>")
-    values = pd.to_numeric(text.mask(missing).str.replace(r"^[<>]", "", regex=True).str.strip(), errors="coerce")
-    values = values.to_numpy(dtype=float, na_value=np.nan, copy=True)
-    # True and False are no concentrations, whatever pandas makes of them
-    strange = ~missing & (np.isnan(values) | ((below | above) & ~(values > 0)) | text.str.lower().isin(["true", "false"]).fillna(False).to_numpy(dtype=bool))
-    for word in pd.unique(text[strange]):
-        kind, number = words.read(word)
-        at = strange & (text == word).fillna(False).to_numpy(dtype=bool)
-        if kind == "not detected":
-            at = at & ~np.isnan(limits)
-            number = limits[at]
-        if kind is None or not at.any():
-            continue
-        values[at], below[at], above[at] = number, kind in ("not detected", "below"), kind == "above"
-        missing[at] |= kind == "missing"
-        strange[at] = False
-        met[kind, word] += int(at.sum())
-    if strange.any():
-        raise SurveyError(_text_message(cells, text, strange, words))
-    return values, below & ~missing, above & ~missing
+    # the same words stand in many cells: each is looked at once
+    which, found = pd.factorize(text)
+    numbers, sides, kinds = words.read_all(pd.Series(found, dtype="string"))
+    values, side = np.append(numbers, np.nan)[which], np.append(sides, 0)[which]
+    if ((kinds != "plain") & (kinds != "empty")).any():
+        asking = np.append(kinds == "not detected", False)[which]
+        values[asking] = limits[asking]
+        strange = np.append(kinds == "nothing known", False)[which] | (asking & np.isnan(limits))
+        if strange.any():
+            raise SurveyError(_text_message(cells, text, strange, words))
+        count = np.bincount(which[which >= 0], minlength=len(found))
+        met.update({(kinds[k], str(found[k])): int(count[k]) for k in np.flatnonzero((kinds != "plain") & (kinds != "empty"))})
+    return values, side
+
+
+_SIDES = {"below": -1, "not detected": -1, "above": 1}
 
 
 def _text_message(cells, text, strange, words):
@@ -425,11 +434,20 @@ def _text_message(cells, text, strange, words):
             f"expected. {remedy} If the column is not an element, name the elements: elements=[...].")
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001d
-def _refuse_infinite(values, cells):
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise SurveyError(f"Column {cells.name!r}: infinite values in {name_rows(cells.index, infinite)}. Finite concentrations "
+def _refuse_infinite(values, frame):
+    for j in map(int, np.flatnonzero(np.isinf(_lowest(values)) | np.isinf(_highest(values)))):
+        raise SurveyError(f"Column {frame.columns[j]!r}: infinite values in {name_rows(frame.index, np.isinf(values[:, j]))}. Finite concentrations "
                           "were expected. Correct them, or leave the cells empty (NaN).")
+
+
+def _lowest(values):
+    "Smallest value of each column, NaN where there is none."
+    return np.array([np.fmin.reduce(column, initial=np.nan) for column in values.T])
+
+
+def _highest(values):
+    "Largest value of each column, NaN where there is none."
+    return np.array([np.fmax.reduce(column, initial=np.nan) for column in values.T])
 
 # %% ../../nbs/survey/07_columns.ipynb #0000001f
 def _settle_codes(values, frame, words, allow_negative, met):
@@ -441,21 +459,29 @@ def _settle_codes(values, frame, words, allow_negative, met):
     if not words.automatic or allow_negative:
         return
     # NaN compares as false; infinite values are refused elsewhere
-    suspicious = np.isfinite(values) & ((values <= -999) | (values >= 1e30))
-    for code in np.unique(values[suspicious]) if suspicious.any() else ():
+    columns = np.flatnonzero((_lowest(values) <= -999) | (_highest(values) >= 1e30))
+    some = values[:, columns]
+    suspicious = np.isfinite(some) & ((some <= -999) | (some >= 1e30))
+    for code in np.unique(some[suspicious]):
         if abs(code) >= 1e30 or _CODE.match(f"{code:.10g}"):
-            at = values == code
-            columns = list(frame.columns[at.any(axis=0)])
-            met["loud", f"{code:g} ({name_columns(columns, 4)})"] += int(at.sum())
-            values[at] = np.nan
-    large = np.unique(values[values >= 9999])
-    for code in large[np.isin(large, [9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0])]:
-        at = values == code
-        for j in np.flatnonzero(at.any(axis=0)):
-            rest = values[~at[:, j], j]
-            if np.nanmax(rest, initial=0.0) * 20 < code:
-                raise SurveyError(f"Column {frame.columns[j]!r}: {code:.0f} in {name_rows(frame.index, at[:, j])}, the next value is "
-                                  f"{np.nanmax(rest, initial=0.0):g}. It looks like a code for missing data. If it is one, say missing=[{code:.0f}]; if it "
+            at = some == code
+            named = name_columns(frame.columns[columns[at.any(axis=0)]], 4)
+            met["loud", f"{code:g} ({named} in {name_rows(frame.index, at.any(axis=1))})"] += int(at.sum())
+            some[at] = np.nan
+    values[:, columns] = some
+    _refuse_large_codes(values, frame)
+
+
+def _refuse_large_codes(values, frame):
+    "Refuse 9999 and the like where nothing else in the column comes near it."
+    columns = np.flatnonzero(_highest(values) >= 9999)
+    for code in (9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0) if len(columns) else ():
+        for j in columns[(values[:, columns] == code).any(axis=0)]:
+            at = values[:, j] == code
+            largest = np.nanmax(values[~at, j], initial=0.0)
+            if largest * 20 < code:
+                raise SurveyError(f"Column {frame.columns[j]!r}: {code:.0f} in {name_rows(frame.index, at)}, the next value is "
+                                  f"{largest:g}. It looks like a code for missing data. If it is one, say missing=[{code:.0f}]; if it "
                                   "is a concentration, missing=[].")
 
 
@@ -473,17 +499,17 @@ def _tell(met, say):
             say(f"{meaning}: {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}" + ("; missing=[] keeps them" if kind == "loud" else ""), kind == "loud")
 
 
-def _settle_negatives(values, censored, frame, negative_censored, limits):
+def _settle_negatives(values, side, frame, negative_censored, limits):
     "Turn negative values into limits where the caller said so (in place); refuse them where nobody said anything."
-    negative = values < 0
-    if not negative.any():
+    if not (_lowest(values) < 0).any():
         return
+    negative = values < 0
     codes = negative & np.isin(values, [-99.0, -999.0, -9999.0, -99999.0, -999999.0])
     if codes.any():
         raise SurveyError(_where(frame, codes, f"{values[codes].max():g}, which looks like a code for missing data,")
                           + f" Concentrations were expected. Say missing=[{values[codes].max():g}], or leave those cells empty (NaN).")
     if negative_censored:
-        censored |= negative
+        side[negative] = -1
         np.abs(values, out=values)
         return
     # Below a stated limit a negative reading is only "below the limit"

@@ -15,23 +15,27 @@ from pandas.api.types import is_numeric_dtype
 from .cell_units import without_cell_units
 from .checks import exact_multiples, impossible_units, repeated_analyses
 from .columns import as_mapping, find_elements, parse_concentrations, refuse_duplicated
+from .control_samples import read_control_samples, replicates_of
 from .errors import SurveyError, name_columns, name_rows
+from .extremes import refuse_more_than_all, say_far_values
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
 from .place_texts import settled_places
 from .places import as_crs, check_places, coordinate_array, degree_sized, project, projected_target, source_crs
+from .plausibility import explain_multiple, rows_above_all, unlikely_units
 from .reading import Reading
+from .readings import Readings
 from .replicates import parse_replicates, repeated_rows
-from .roles import (depth_columns, doubtful_elements, find_companions, find_qualifiers, marks_of, near_elements, refuse_blanks_beside_limits,
-                                   refuse_long_table, say_media, settled_control_samples, without_foot)
-from .units import element_method
+from .roles import (depth_columns, doubtful_elements, find_companions, find_control_samples, find_qualifiers, marks_of, near_elements,
+                                   refuse_blanks_beside_limits, refuse_long_table, say_media, settled_control_samples, without_foot)
+from .units import element_method, normalise_unit
 from .whereabouts import (far_places, looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_mixture, refuse_null_places,
                                          refuse_outside, refuse_short, refuse_zones, say_datums)
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
                      detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, name=None, duplicates=None, missing=None,
-                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, reading=None):
+                     not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None, reading=None):
     """The arguments of `Survey` for a table with coordinate columns; see `Survey.read` for the parameters.
 
     Parameters
@@ -51,28 +55,65 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     easting, northing = _coordinate_columns(frame, easting, northing)
     frame, easting, northing = settled_places(frame, easting, northing, reading)
     numbered = [duplicates] if isinstance(duplicates, str) else []
-    frame = settled_control_samples(frame, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
+    whole = frame
+    frame = settled_control_samples(whole, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
     frame = frame if numbered else without_foot(frame, easting, northing, control_samples, reading)
     places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
     other = [easting, northing, *_limit_columns(detection_limits), *numbered]
     chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading, not_detected)
     frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
+    cells = dict(negative_censored=negative_censored, allow_negative=allow_negative, missing=missing, not_detected=not_detected,
+                 blank_is_censored=blank_is_censored)
     limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
-    values, censored, above_range = parse_concentrations(
-        frame[chosen], negative_censored, limits, allow_negative, missing, not_detected, bool(blank_is_censored),
-        say=lambda sentence, loud: (reading.warn if loud else reading.say)("cells", sentence))
-    for element, column in roles["qualifier"].items():
-        _apply_marks(values, censored, above_range, element, frame[column], limits.get(element), not_detected)
+    readings = _readings_of(frame, chosen, roles["qualifier"], limits, cells, reading)
+    controls = None
+    if control_samples == "use" and reading.controls is not None:
+        controls = _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, [easting, northing, *numbered], bool(numbered))
+    if certified is not None:
+        if controls is None:
+            raise SurveyError("Certified values were given, but no control samples are used. Say control_samples='use', and mark the standards in the table.")
+        controls = controls.with_certified(certified)
     if isinstance(duplicates, tuple):
         duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
-    units = _settled_units(units, chosen, reading)
-    stays = _checked(values, censored, above_range, places, frame, units, 10 if numbered else 3, reading)
+    stated, units = {} if isinstance(units, str) else as_mapping(units, "units"), _settled_units(units, chosen, reading)
+    stays = _checked(readings, places, frame, 10 if numbered else 3, reading)
+    _check_contents(readings, units, stated, reading)
+    for sentence in say_far_values(readings.values, readings.limited, allow_negative):
+        reading.warn("checks", sentence)
     _write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
     extra = frame.drop(columns=chosen + used)
     if not stays.all():
-        values, censored, above_range, extra, places = values[stays], censored[stays], above_range[stays], extra[stays], places[stays]
-    return dict(values=values, coordinates=places, crs=crs, units=units, censored=censored, above_range=above_range, extra=extra,
-                coordinate_names=names, name=name, allow_negative=allow_negative, duplicates=duplicates, reading=reading)
+        readings, extra, places = readings.select(rows=stays), extra[stays], places[stays]
+    if controls is not None and duplicates is None:
+        duplicates = replicates_of(controls, readings.values, reading)
+    return dict(values=readings, coordinates=places, crs=crs, units=units, extra=extra, coordinate_names=names, name=name, allow_negative=allow_negative,
+                duplicates=duplicates, controls=controls, reading=reading)
+
+
+def _columns_of(frame, names):
+    "Some columns as a table, none of them copied."
+    return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
+
+
+def _readings_of(frame, chosen, qualifiers, limits, cells, reading, of=""):
+    "The cells of the elements of a table; `of` says whose cells they are."
+    readings = parse_concentrations(_columns_of(frame, chosen), detection_limits=limits, say=lambda sentence, loud: (reading.warn if loud else reading.say)(
+        "cells", of + sentence), **{**cells, "blank_is_censored": bool(cells["blank_is_censored"])})
+    return _with_marks(readings, qualifiers, frame, limits, cells["not_detected"]) if qualifiers else readings
+
+
+def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats):
+    "The control samples of a table, their cells read as those of the samples."
+    marks = find_control_samples(whole, other, repeats)
+    frame = whole[np.any([rows for _, rows in marks.values()], axis=0)]
+    # blanks may be the only rows with a '<', in a column that says nothing of the samples; limits of each sample are not theirs
+    found = find_qualifiers(whole, chosen, qualifiers, cells["not_detected"])
+    stated = {name: limit for name, limit in as_mapping(detection_limits, "detection_limits").items() if isinstance(limit, str) or not np.ndim(limit)}
+    silent = Reading(reading.source)
+    silent.limits = reading.limits
+    frame = without_cell_units(frame, chosen, reading.units, silent)
+    limits = _settled_limits(frame, chosen, roles, stated, cells["blank_is_censored"], silent)
+    return read_control_samples(whole, marks, _readings_of(frame, chosen, found, limits, cells, reading, "control samples: "), reading, other)
 
 
 def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
@@ -115,8 +156,8 @@ def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, rea
 def _say_depths(frame, places, reading):
     "Say of drill holes what becomes of their third dimension."
     depths = depth_columns(frame.columns)
-    here = len(np.unique(places, axis=0))
-    if depths and here < 0.5 * len(places):
+    here = len(np.unique(places, axis=0)) if depths else len(places)
+    if here < 0.5 * len(places):
         reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model "
                                "knows eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is "
                                "taken for micro-scale geology and error. Read one level at a time, or composite the holes first")
@@ -236,20 +277,29 @@ def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
     return limits
 
 
-def _apply_marks(values, censored, above_range, element, column, limits, words=()):
-    "What a qualifier column says of the cells of an element (in place)."
-    below, above = marks_of(column, values.index, words)
-    numbers = values[element].to_numpy(copy=True)
+def _with_marks(readings, qualifiers, frame, limits, words):
+    "The readings with what the qualifier columns say of the cells of their elements; `words` are further words for below."
+    values, below, above = readings.values.copy(), np.zeros(readings.shape, dtype=bool, order="F"), np.zeros(readings.shape, dtype=bool, order="F")
+    for element, column in qualifiers.items():
+        place = readings.elements.index(element)
+        below[:, place], above[:, place] = marks_of(frame[column], readings.index, words)
+        marked = below[:, place] | above[:, place]
+        values[element] = _marked_numbers(values[element], frame[column], below[:, place], marked, limits.get(element))
+    # of a cell that is above its limit a qualifier says nothing new
+    return Readings(values, readings.side).marked(below & (readings.side <= 0), above)
+
+
+def _marked_numbers(cells, column, below, marked, limits):
+    "The numbers of an element, with its limit in the cells that are empty and marked as below it."
+    numbers = cells.to_numpy(copy=True)
     known = np.broadcast_to(np.asarray(np.nan if limits is None else limits, dtype=float), numbers.shape)
     empty = below & np.isnan(numbers)
     numbers[empty] = known[empty]
-    lost = (below | above) & ~(numbers > 0)
+    lost, element = marked & ~(numbers > 0), cells.name
     if lost.any():
-        raise SurveyError(f"Column {element!r} holds no number in {name_rows(values.index, lost)}, where {column.name!r} says below or above. State the limit: "
+        raise SurveyError(f"Column {element!r} holds no number in {name_rows(cells.index, lost)}, where {column.name!r} says below or above. State the limit: "
                           f"detection_limits={{{element!r}: ...}}.")
-    values[element] = numbers
-    censored[element] |= below & ~above_range[element].to_numpy()
-    above_range[element] |= above
+    return numbers
 
 
 def _settled_units(units, chosen, reading):
@@ -265,9 +315,9 @@ def _settled_units(units, chosen, reading):
     return {**found, **stated}
 
 # %% ../../nbs/survey/09_files.ipynb #aa170003
-def _checked(values, censored, above_range, places, frame, units, fewest, reading):
+def _checked(readings, places, frame, fewest, reading):
     "Which rows stay: all but those that repeat another; says what contradicts itself."
-    copies = repeated_analyses(values, censored | above_range, places, fewest)
+    copies = repeated_analyses(readings, places, fewest)
     if copies.any():
         # a few coincidences of coarse numbers in a large survey are no reason to change it
         few = copies.mean() < 0.01
@@ -275,18 +325,30 @@ def _checked(values, censored, above_range, places, frame, units, fewest, readin
                                + ("? They are few, and stay." if few else ". They are left out, because they would count as independent measurements without "
                                    "error."))
         copies &= not few
+    return ~copies
+
+
+def _check_contents(readings, units, stated, reading):
+    "Say which columns are one analysis twice, and whose unit cannot be right or is hardly right; a unit stated for an element is not doubted."
+    values, limited = readings.values, readings.limited
+    known = {**find_elements(values.columns), **(dict.fromkeys(values, units) if isinstance(units, str) else units)}
+    known = {element: normalise_unit(unit) for element, unit in known.items()}
     multiples = {}
-    limited = censored | above_range
-    for first, second, factor in exact_multiples(values.mask(limited) if limited.to_numpy().any() else values):
-        multiples.setdefault(second, f"{second!r} is {factor:.6g} times {first!r}")
+    for first, second, factor in exact_multiples(readings):
+        multiples.setdefault(second, explain_multiple(first, second, factor, known))
     if multiples:
         reading.warn("checks", f"columns that are multiples of another, one analysis and not two: {'; '.join(list(multiples.values())[:8])}"
                                f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
                                f"exclude={list(multiples)}")
-    resolved = {name: unit for name, unit in find_elements(values.columns).items()}
-    for sentence in impossible_units(values, {**resolved, **(dict.fromkeys(values, units) if isinstance(units, str) else units)}).items():
-        reading.warn("checks", f"the unit of column {sentence[0]!r} cannot be right: {sentence[1]}; say units={{{sentence[0]!r}: '...'}}")
-    return ~copies
+    refuse_more_than_all(values, known)
+    impossible = impossible_units(values, known)
+    for element, sentence in impossible.items():
+        reading.warn("checks", f"the unit of column {element!r} cannot be right: {sentence}; say units={{{element!r}: '...'}}")
+    for element, sentence in unlikely_units(values, limited, known, [*stated, *impossible]).items():
+        reading.warn("checks", f"the unit of column {element!r} is hardly right: {sentence}")
+    possible = values.drop(columns=list(impossible))
+    if sentence := rows_above_all(possible, limited[possible.columns], known):
+        reading.warn("checks", sentence)
 
 
 def _write_record(reading, frame, chosen, roles, units, limits, places):
@@ -419,7 +481,7 @@ class SurveyReaders:
     @classmethod
     def read(cls, path, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None, sheet=None,
              detection_limits=None, negative_censored=None, exclude=None, allow_negative=False, duplicates=None, *, decimal=None, thousands=None, encoding=None,
-             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None):
+             header_rows=None, skip=None, missing=None, not_detected=(), blank_is_censored=None, qualifiers=None, control_samples=None, certified=None):
         """
         Read a survey from csv, tsv, xlsx, parquet, GeoPackage, GeoJSON, shapefile or FlatGeobuf.
 
@@ -470,7 +532,11 @@ class SurveyReaders:
         qualifiers : dict, bool or None
             Element to the column that holds its `<` and `>`; found when not given, unused when False.
         control_samples : str or None
-            What to do with blanks, standards and duplicates: `"leave out"` or `"keep"`; asked for where there are some.
+            What to do with blanks, standards and duplicates: `"use"` (the duplicates tell the measurement error, unless `duplicates` is given; all
+            stand in `survey.controls`), `"leave out"` or `"keep"` (as samples); asked for where there are some.
+        certified : pandas.DataFrame, dict, str or pathlib.Path or None
+            Certified values of the standards, with `control_samples="use"`: a row a standard, a column an element, or a file with such a table, whose first
+            column holds the names. The report then tells their bias.
 
         Returns
         -------
@@ -480,7 +546,7 @@ class SurveyReaders:
         return cls(**file_arguments(path, sheet, easting, northing, crs, layout, elements=elements, units=units, to_crs=to_crs,
                                     detection_limits=detection_limits, negative_censored=negative_censored, exclude=exclude,
                                     allow_negative=allow_negative, duplicates=duplicates, missing=missing, not_detected=not_detected,
-                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples))
+                                    blank_is_censored=blank_is_censored, qualifiers=qualifiers, control_samples=control_samples, certified=certified))
 
     @classmethod
     def from_frame(cls, frame, easting=None, northing=None, **options):

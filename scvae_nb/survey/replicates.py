@@ -13,18 +13,9 @@ import pandas as pd
 
 from .columns import parse_concentrations, refuse_duplicated
 from .errors import SurveyError, name_columns, name_rows
+from .readings import Readings
 
 # %% ../../nbs/survey/06_replicates.ipynb #4d770e19
-def _mask(mask, values, name):
-    "A mask as a DataFrame (m, p) labelled like the values; nothing is marked when None."
-    if mask is None:
-        return pd.DataFrame(False, index=values.index, columns=values.columns)
-    array = np.asarray(mask[list(values.columns)] if isinstance(mask, pd.DataFrame) and set(values) <= set(mask) else mask, dtype=bool)
-    if array.shape != values.shape:
-        raise SurveyError(f"{name} must have the shape of the values of the replicates, {values.shape}; found {array.shape}.")
-    return pd.DataFrame(array, index=values.index, columns=values.columns)
-
-
 def _refuse_groups(groups):
     "Groups without label, and groups of one row."
     unlabelled = groups.isna().to_numpy()
@@ -44,7 +35,7 @@ class Replicates:
         """
         Parameters
         ----------
-        values : pandas.DataFrame
+        values : pandas.DataFrame or Readings
             Shape (m, p), concentrations in original units; NaN is missing, `"<0.5"` is censored.
         groups : array_like
             Shape (m,), the label of the group of each row.
@@ -55,7 +46,8 @@ class Replicates:
         units : dict or None
             Unit of each element.
         """
-        values = pd.DataFrame(values).rename(columns=str).reset_index(drop=True)
+        side, cells = (values.side, values.values) if isinstance(values, Readings) else (None, pd.DataFrame(values))
+        values = cells.rename(columns=str).reset_index(drop=True)
         refuse_duplicated(values.columns)
         groups = pd.Series(np.asarray(groups, dtype=object), name="group").infer_objects()
         samples = pd.Series([None] * len(values) if samples is None else np.asarray(samples, dtype=object), name="sample", dtype=object)
@@ -67,14 +59,16 @@ class Replicates:
         _refuse_groups(groups)
         # groups together, in order of first appearance; within a group the order given
         order = np.argsort(pd.factorize(groups)[0], kind="stable")
-        censored, above_range = (_mask(mask, values, name).iloc[order].reset_index(drop=True)
-                                 for mask, name in ((censored, "censored"), (above_range, "above_range")))
-        self.values, below, above = parse_concentrations(values.iloc[order].reset_index(drop=True), allow_negative=True)
-        self.censored, self.above_range = below | censored, above | above_range
+        readings = parse_concentrations(values, allow_negative=True) if side is None else Readings(values, side)
+        readings = readings.marked(censored, above_range).select(rows=order)
+        self.readings = Readings(readings.values.reset_index(drop=True), readings.side)
         self.groups, self.samples = groups.iloc[order].reset_index(drop=True), samples.iloc[order].reset_index(drop=True)
         self.units = dict.fromkeys(values.columns, "") | dict(units or {})
 
-    elements = property(lambda self: list(self.values.columns), doc="Names of the p elements.")
+    values = property(lambda self: self.readings.values, doc="DataFrame (m, p), original units: NaN where missing, the limit where there is one.")
+    censored = property(lambda self: self.readings.censored, doc="DataFrame (m, p), bool: true where the truth lies below the value.")
+    above_range = property(lambda self: self.readings.above_range, doc="DataFrame (m, p), bool: true where the truth lies above the value.")
+    elements = property(lambda self: self.readings.elements, doc="Names of the p elements.")
     n_groups = property(lambda self: self.groups.nunique(), doc="Number of groups.")
 
     def __len__(self):
@@ -91,8 +85,7 @@ class Replicates:
         columns = self.elements if elements is None else list(elements)
         if not rows.any():
             return None
-        return Replicates(self.values.loc[rows, columns], self.groups[rows], censored=self.censored.loc[rows, columns],
-                          above_range=self.above_range.loc[rows, columns], samples=self.samples[rows],
+        return Replicates(self.readings.select(rows, columns), self.groups[rows], samples=self.samples[rows],
                           units={element: self.units[element] for element in columns})
 
 # %% ../../nbs/survey/06_replicates.ipynb #05b7b31c
@@ -123,11 +116,9 @@ def repeated_rows(labels, column):
 
 # %% ../../nbs/survey/06_replicates.ipynb #7b0fc962
 class ReplicateTable(NamedTuple):
-    "A parsed second table: values and masks (m, p), the labels (m,) and the name of their column."
+    "A parsed second table: its readings (m, p), the labels (m,) and the name of their column."
 
-    values: pd.DataFrame
-    censored: pd.DataFrame
-    above_range: pd.DataFrame
+    readings: Readings
     labels: pd.Series
     column: str
 
@@ -161,7 +152,7 @@ def parse_replicates(table, column, elements, **options):
     empty = (table[column].isna() | (table[column].astype(str).str.strip() == "")).to_numpy()
     if empty.any():
         raise SurveyError(f"Column {column!r} of the table of duplicates is empty in {name_rows(table.index, empty)}. Every row must say what it repeats.")
-    return ReplicateTable(*parse_concentrations(table[elements], **options), table[column], column)
+    return ReplicateTable(parse_concentrations(table[elements], **options), table[column], column)
 
 # %% ../../nbs/survey/06_replicates.ipynb #4f5c21d0
 def _positions_in(labels, own, column):
@@ -218,14 +209,14 @@ def _with_own_analyses(table, survey, positions):
         elif own >= 0:
             parts.append((survey, own, label, own))
         parts += [(table, row, label, own) for row in rows]
-    layers = [pd.DataFrame([getattr(source, layer).iloc[row].to_numpy() for source, row, *_ in parts], columns=survey.elements)
-              for layer in ("values", "censored", "above_range")]
-    return Replicates(layers[0], [label for *_, label, _ in parts], censored=layers[1], above_range=layers[2], units=survey.units,
+    values = pd.DataFrame([source.readings.values.iloc[row].to_numpy() for source, row, *_ in parts], columns=survey.elements)
+    readings = Readings(values, np.array([source.readings.side[row] for source, row, *_ in parts]))
+    return Replicates(readings, [label for *_, label, _ in parts], units=survey.units,
                       samples=[survey.index[own] if own >= 0 else None for *_, own in parts])
 
 
 def _same_analysis(table, row, survey, own):
     "Whether a row of the second table is the survey's own analysis, copied: all that both know is equal."
-    both = (table.values.iloc[row].notna() & survey.values.iloc[own].notna()).to_numpy()
-    return both.any() and all(np.array_equal(getattr(table, layer).iloc[row].to_numpy()[both], getattr(survey, layer).iloc[own].to_numpy()[both])
-                              for layer in ("values", "censored", "above_range"))
+    first, second = table.readings.values.iloc[row].to_numpy(), survey.readings.values.iloc[own].to_numpy()
+    both = ~np.isnan(first) & ~np.isnan(second)
+    return both.any() and np.array_equal(first[both], second[both]) and np.array_equal(table.readings.side[row][both], survey.readings.side[own][both])

@@ -7,16 +7,20 @@ __all__ = ['Survey']
 
 # %% ../../nbs/survey/10_table.ipynb #00000003
 import copy
+import warnings
 from html import escape
 
 import numpy as np
 import pandas as pd
 
 from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
-from .errors import SurveyError, name_columns, name_rows
+from .conversion import converted
+from .errors import SurveyError, SurveyWarning, name_columns
+from .extremes import refuse_more_than_all, say_far_values
 from .files import SurveyReaders, import_geopandas, read_table
 from .places import (as_crs, check_places, coordinate_array, distance_unit, median_spacing, project,
                                     projected_target, shared_places)
+from .readings import Readings
 from .replicates import Replicates, ReplicateTable, match_replicates, parse_replicates, repeated_rows
 from .substitutions import substitution_table
 
@@ -41,7 +45,7 @@ def _value_frame(values, elements):
     complex_ = [name for name in names if np.iscomplexobj(values[name])]
     if complex_:
         raise SurveyError(f"{name_columns(complex_)}: complex numbers; expected real contents. Take the real part, if the imaginary one is zero.")
-    return values[names].rename(columns=str)
+    return (values if names == list(values.columns) else values[names]).rename(columns=str)
 
 
 def _resolve_units(elements, units):
@@ -57,32 +61,6 @@ def _resolve_units(elements, units):
     return {element: normalise_unit(stated.get(element, found.get(element, ""))) for element in elements}
 
 # %% ../../nbs/survey/10_table.ipynb #00000008
-def _mask_frame(mask, values, name):
-    "A mask of limits as a DataFrame shaped like `values`; a marked cell must hold its limit."
-    if mask is None:
-        return pd.DataFrame(False, index=values.index, columns=values.columns)
-    if isinstance(mask, pd.DataFrame) and set(values.columns) <= set(mask.columns):
-        mask = mask[list(values.columns)]
-    marked = np.asarray(mask, dtype=bool)
-    if marked.shape != values.shape:
-        raise SurveyError(f"{name} must have the shape of values, {values.shape}; found {marked.shape}.")
-    without_limit = marked & values.isna().to_numpy()
-    if without_limit.any():
-        column, kind = int(np.flatnonzero(without_limit.any(axis=0))[0]), "a detection" if name == "censored" else "an upper"
-        raise SurveyError(f"Column {values.columns[column]!r}: marked as {name.replace('_', ' ')}, but without {kind} limit, in "
-                          f"{name_rows(values.index, without_limit[:, column])}. Put the limit into values.")
-    return pd.DataFrame(marked, index=values.index, columns=values.columns)
-
-
-def _refuse_both(censored, above_range):
-    "A cell below its limit and above its limit at once."
-    both = (censored & above_range).to_numpy()
-    if both.any():
-        column = int(np.flatnonzero(both.any(axis=0))[0])
-        raise SurveyError(f"Column {censored.columns[column]!r}: marked as censored and as above range in {name_rows(censored.index, both[:, column])}. "
-                          "A cell lies below its limit or above it; correct one of the masks.")
-
-
 def _extra_frame(extra, index):
     "Other columns, a row per sample."
     extra = pd.DataFrame(index=index) if extra is None else pd.DataFrame(extra)
@@ -100,31 +78,51 @@ def _place_names(names, elements):
     return names
 
 # %% ../../nbs/survey/10_table.ipynb #0000000a
-def _refuse_uninformative(values, censored, above_range):
+def _refuse_uninformative(readings):
     "All-missing, all-marked and constant elements, each with the remedy."
-    marked = censored | above_range
-    detected = values.mask(marked)
-    lowest = detected.min()
-    # A limit beside one repeated value still varies: some cells lie below, some do not
-    flat = (lowest == detected.max()) & ~marked.any()
-    unmeasured = values.notna().any() & detected.isna().all()
-    for problem, found in [("without any value", values.isna().all()),
-                           ("without any value above its detection limit", unmeasured & ~above_range.any()),
-                           ("without any value between its limits", unmeasured & above_range.any()),
-                           ("with one and the same value wherever reported", flat & detected.notna().any())]:
-        names = list(values.columns[found.to_numpy()])
+    reported = readings.values.to_numpy()
+    missing, lowest, highest = (np.array([found(column) for column in reported.T]) for found in (_all_missing, _lowest, _highest))
+    above, marked = (readings.side > 0).any(axis=0), readings.side.any(axis=0)
+    for j in np.flatnonzero(marked):
+        known = reported[readings.side[:, j] == 0, j]
+        lowest[j], highest[j] = _lowest(known), _highest(known)
+    unmeasured = ~missing & np.isnan(lowest)
+    for problem, found in [("without any value", missing),
+                           ("without any value above its detection limit", unmeasured & ~above),
+                           ("without any value between its limits", unmeasured & above),
+                           # a limit beside one repeated value still varies: some cells lie below, some do not
+                           ("with one and the same value wherever reported", (lowest == highest) & ~marked)]:
+        names = [readings.elements[j] for j in np.flatnonzero(found)]
         if names:
-            example = f" ({names[0]}: {lowest[names[0]]:g})" if "same" in problem else ""
+            example = f" ({names[0]}: {lowest[np.flatnonzero(found)[0]]:g})" if "same" in problem else ""
             raise SurveyError(f"{len(names)} element{'s' if len(names) > 1 else ''} {problem}{example}: {name_columns(names)}. An element "
                               f"must vary to be denoised. Leave out when reading: exclude={names}.")
 
+
+def _all_missing(column):
+    return bool(np.isnan(column).all())
+
+
+def _lowest(column):
+    return np.fmin.reduce(column, initial=np.nan)
+
+
+def _highest(column):
+    return np.fmax.reduce(column, initial=np.nan)
+
+# %% ../../nbs/survey/10_table.ipynb #uni00003
+def _check_contents(survey, signed):
+    "Refuse more than the whole sample in a cell, and name values far from the others where no reader has done so."
+    refuse_more_than_all(survey.values, survey.units)
+    if survey.reading is None:
+        for sentence in say_far_values(survey.values, survey.readings.limited, signed):
+            warnings.warn(sentence[0].upper() + sentence[1:], SurveyWarning, stacklevel=4)
+
 # %% ../../nbs/survey/10_table.ipynb #0000000c
-def _set_values(survey, frame, censored, above_range, **options):
-    "Numbers and masks of a survey from its cells and from the masks that came beside them."
-    survey.values, below, above = parse_concentrations(frame, **options)
-    survey.censored = below | _mask_frame(censored, survey.values, "censored")
-    survey.above_range = above | _mask_frame(above_range, survey.values, "above_range")
-    _refuse_both(survey.censored, survey.above_range)
+def _settled_readings(frame, side, censored, above_range, **options):
+    "Readings from cells, or as a reader made them, and from the masks that came beside them."
+    readings = parse_concentrations(frame, **options) if side is None else Readings(frame, side)
+    return readings.marked(censored, above_range)
 
 
 def _set_duplicates(survey, duplicates, **options):
@@ -160,11 +158,9 @@ def _take_out_replicates(survey, column):
     if repeated.isin(samples).any():
         raise SurveyError(f"The row labels {name_columns(repeated[repeated.isin(samples)].unique())} name more than one sample, so their replicates belong "
                           "to neither. Give the survey an index without repeats.")
-    survey.duplicates = Replicates(survey.values[grouped], groups, censored=survey.censored[grouped], above_range=survey.above_range[grouped],
-                                   samples=samples, units=survey.units)
+    survey.duplicates = Replicates(survey.readings.select(rows=grouped), groups, samples=samples, units=survey.units)
     survey.n_rows_left = int(leaving.sum())
-    survey.values, survey.censored, survey.above_range, survey.extra = (
-        table[stays] for table in (survey.values, survey.censored, survey.above_range, survey.extra))
+    survey.readings, survey.extra = survey.readings.select(rows=stays), survey.extra[stays]
     survey.coordinates, survey.index = survey.coordinates[stays], survey.index[stays]
 
 
@@ -211,7 +207,7 @@ def _substitutions(survey, factor):
     "See Survey.substitutions."
     if not 0 < factor <= 1:
         raise SurveyError(f"factor={factor!r}; expected the part of the limit that was put in its place, above 0 and at most 1, such as 0.5.")
-    return substitution_table(survey.values, survey.censored | survey.above_range, factor)
+    return substitution_table(survey.values, survey.readings.limited, factor)
 
 # %% ../../nbs/survey/10_table.ipynb #32de8ec1
 def _summary(survey):
@@ -236,6 +232,8 @@ def _summary(survey):
     if survey.duplicates is not None:
         left = f", {survey.n_rows_left:,} rows left the survey for them" if survey.n_rows_left else ""
         facts.append(("replicates", f"{len(survey.duplicates):,} analyses in {survey.duplicates.n_groups:,} groups{left}"))
+    if survey.controls is not None:
+        facts.append(("control samples", str(survey.controls)))
     return facts
 
 
@@ -294,7 +292,8 @@ def _to_geodataframe(survey, marks):
 def _replaced(survey, **attributes):
     "A copy with some attributes exchanged."
     other = copy.copy(survey)
-    vars(other).update(attributes)
+    for name, attribute in attributes.items():
+        setattr(other, name, attribute)
     return other
 
 
@@ -317,9 +316,20 @@ def _select(survey, elements, rows):
     duplicates = survey.duplicates if survey.duplicates is None or whole else survey.duplicates.select(elements, survey.index[positions])
     return _replaced(
         survey, elements=elements, units={name: survey.units[name] for name in elements}, index=survey.index[positions],
-        values=survey.values[elements].iloc[positions], censored=survey.censored[elements].iloc[positions],
-        above_range=survey.above_range[elements].iloc[positions], coordinates=survey.coordinates[positions], duplicates=duplicates,
-        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0)
+        readings=survey.readings.select(positions, elements), coordinates=survey.coordinates[positions], duplicates=duplicates,
+        extra=survey.extra.iloc[positions], truth=survey.truth if whole else None, n_rows_left=survey.n_rows_left if whole else 0,
+        controls=survey.controls and survey.controls.select(elements))
+
+
+def _at_places(survey, coordinates, readings, name):
+    "See Survey.at_places."
+    if readings is None:
+        readings = Readings(pd.DataFrame(np.nan, index=pd.RangeIndex(len(coordinates)), columns=survey.elements))
+    if readings.elements != survey.elements:
+        raise SurveyError(f"The readings have the elements {name_columns(readings.elements)}; expected those of the survey in its order, "
+                          f"{name_columns(survey.elements)}. Select the columns: readings.select(columns=...).")
+    return _replaced(survey, readings=readings, index=readings.index, coordinates=coordinate_array(coordinates, readings.index), name=name or survey.name,
+                     extra=pd.DataFrame(index=readings.index), duplicates=None, truth=None, reading=None, n_rows_left=0)
 
 
 def _reprojected(survey, crs):
@@ -341,28 +351,30 @@ def _censor_substituted(survey, limits, elements, factor):
     unused = [name for name in limits if name not in chosen]
     if unused:
         raise SurveyError(f"limits names {name_columns(unused)}, which elements={chosen} leaves out.")
-    values, censored = survey.values.copy(), survey.censored.copy()
+    values, side = survey.values.copy(), survey.readings.side.copy()
     for element in chosen:
         constant, limit = suspected.loc[element, "constant"], limits.get(element, suspected.loc[element, "implied_limit"])
         if not isinstance(limit, (int, float, np.number)) or not constant <= limit < np.inf:
             raise SurveyError(f"limits[{element!r}] is {limit!r}; expected a number not below the constant that stands for it, {constant:g}.")
-        cells = ~(survey.censored | survey.above_range)[element] & (values[element] <= constant)
-        values.loc[cells.to_numpy(), element] = limit
-        censored[element] |= cells
-    _refuse_uninformative(values, censored, survey.above_range)
-    return _replaced(survey, values=values, censored=censored)
+        column = survey.elements.index(element)
+        cells = (side[:, column] == 0) & (values[element] <= constant).to_numpy()
+        values.loc[cells, element] = limit
+        side[cells, column] = -1
+    readings = Readings(values, side)
+    _refuse_uninformative(readings)
+    return _replaced(survey, readings=readings)
 
 # %% ../../nbs/survey/10_table.ipynb #00000014
 class Survey(SurveyReaders):
     "Concentrations of p elements in n samples, with their places, units and detection limits."
 
     def __init__(self, values, coordinates, *, elements=None, crs=None, units=None, censored=None, above_range=None, extra=None, duplicates=None,
-                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None):
+                 coordinate_names=("easting", "northing"), name=None, truth=None, negative_censored=None, allow_negative=False, reading=None, controls=None):
         """
         Parameters
         ----------
-        values : pandas.DataFrame or array_like
-            Shape (n, p), in original units; NaN is missing, `"<0.5"` is censored, `">1000"` above range.
+        values : pandas.DataFrame, array_like or Readings
+            Shape (n, p), in original units; NaN is missing, `"<0.5"` is censored, `">1000"` above range. Readings are taken as they are.
         coordinates : array_like
             Shape (n, 2), easting and northing in map units.
         elements : list of str or None
@@ -391,32 +403,39 @@ class Survey(SurveyReaders):
             Whether negative values are values like any other, such as logarithms; otherwise they are refused.
         reading : Reading or None
             What the reader of a file decided.
+        controls : ControlSamples or None
+            Blanks, standards and duplicates that came with the samples.
         """
-        frame, self.reading = _value_frame(values, elements), reading
+        side = values.select(columns=elements).side if isinstance(values, Readings) else None
+        frame, self.reading = _value_frame(values.values if isinstance(values, Readings) else values, elements), reading
         self.elements, self.index = list(frame.columns), frame.index
         self.crs, self.name, self.truth = as_crs(crs), name or "survey", truth
         self.coordinate_names = _place_names(coordinate_names, self.elements)
         self.coordinates = coordinate_array(coordinates, frame.index)
         self.units = _resolve_units(self.elements, units)
         signs = dict(negative_censored=negative_censored, allow_negative=allow_negative)
-        # what was read from a file was asked for its codes already
-        _set_values(self, frame, censored, above_range, missing=None if reading is None else [], **signs)
+        self.readings = _settled_readings(frame, side, censored, above_range, **signs)
         self.extra = _extra_frame(extra, frame.index)
         _set_duplicates(self, duplicates, **signs)
+        self.controls = None if controls is None else controls.select(self.elements, self.units)
         self.check()
+        _check_contents(self, allow_negative)
 
     def check(self, min_samples=3):
         "Raise a SurveyError unless there are `min_samples` samples on a plane and every element varies."
         check_places(self.coordinates, self.index, self.crs, self.coordinate_names)
         if self.n_samples < min_samples:
             raise SurveyError(f"The survey has {self.n_samples} samples; at least {min_samples} are needed for this.")
-        _refuse_uninformative(self.values, self.censored, self.above_range)
+        _refuse_uninformative(self.readings)
 
     n_samples = property(lambda self: len(self.index), doc="Number of samples, n.")
     n_elements = property(lambda self: len(self.elements), doc="Number of elements, p.")
     easting = property(lambda self: self.coordinates[:, 0], doc="First coordinate, shape (n,), map units.")
     northing = property(lambda self: self.coordinates[:, 1], doc="Second coordinate, shape (n,), map units.")
-    missing = property(lambda self: self.values.isna(), doc="DataFrame (n, p), bool: true where nothing was reported.")
+    values = property(lambda self: self.readings.values, doc="DataFrame (n, p), original units: NaN where missing, the limit where there is one.")
+    missing = property(lambda self: self.readings.missing, doc="DataFrame (n, p), bool: true where nothing was reported.")
+    censored = property(lambda self: self.readings.censored, doc="DataFrame (n, p), bool: true where the truth lies below the value.")
+    above_range = property(lambda self: self.readings.above_range, doc="DataFrame (n, p), bool: true where the truth lies above the value.")
     distance_unit = property(lambda self: distance_unit(self.crs, self.coordinate_names), doc="Unit of the coordinates, such as 'm'.")
 
     def __len__(self):
@@ -462,15 +481,35 @@ class Survey(SurveyReaders):
         It is not checked again, so an element may be constant in it (see `check`). `truth` is dropped with the rest."""
         return _select(self, elements, rows)
 
+    def at_places(self, coordinates, readings=None, name=None):
+        """A survey of other places, with the elements, units and coordinate system of this one; it is not checked.
+
+        Parameters
+        ----------
+        coordinates : array_like
+            Shape (m, 2), easting and northing in map units.
+        readings : Readings or None
+            Shape (m, p), what is known there, for all elements; nothing when None.
+        name : str or None
+            That of this survey when None."""
+        return _at_places(self, coordinates, readings, name)
+
     def substituted(self, factor=0.5):
         """The same survey with `factor` times the detection limit in the censored cells, for methods that need a number.
 
         Cells above range stay at their limit, and the masks are kept. Substitution distorts means and variances (Helsel 2012)."""
-        return _replaced(self, values=self.values.mask(self.censored, factor * self.values))
+        return _replaced(self, readings=Readings(self.readings.substituted(factor), self.readings.side))
 
     def to_crs(self, crs):
         "The same survey in another projected coordinate reference system."
         return _reprojected(self, crs)
+
+    def to_units(self, units=None, *, as_elements=False):
+        """The same survey in other units, or oxides as elements: `"ppm"` for all, or for each `{"Au_ppb": "ppm", "Fe2O3_pct": "Fe ppm"}`.
+
+        With `as_elements` every oxide becomes its element by stoichiometry. Values, limits and replicates are converted together, and names that
+        tell a unit or an oxide change. An element of unknown unit is refused. `truth` is dropped."""
+        return converted(self, units, as_elements)
 
     def to_frame(self, marks=False):
         "Coordinates, elements and other columns as a DataFrame; with `marks`, limits are strings: '<0.5', '>1000'."

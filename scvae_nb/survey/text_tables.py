@@ -7,14 +7,16 @@ __all__ = ['read_text']
 
 # %% ../../nbs/survey/13_text_tables.ipynb #42cfc5e4
 import re
+import warnings
 from io import BytesIO
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from .columns import refuse_duplicated
-from .dialects import decimal_mark, find_delimiter, line_table, plain_numbers, read_bytes, split_lines
+from .dialects import THOUSANDS, decimal_mark, find_delimiter, line_table, plain_numbers, read_bytes, split_lines
 from .errors import SurveyError
 from .exploration_reports import plain_report
 from .rows import find_layout, footer_rows
@@ -37,7 +39,7 @@ def read_text(path, reading, encoding=None, decimal=None, thousands=None, header
     """
     data, said = read_bytes(path, encoding)
     reading.say("bytes", said)
-    if not data.strip():
+    if not data or data.isspace():
         raise SurveyError(f"{path.name} is not a table: it is empty. Expected a header and rows of equal length.")
     data, delimiter = _with_delimiter(data, reading)
     data = plain_report(data, delimiter, reading)
@@ -55,16 +57,16 @@ def read_text(path, reading, encoding=None, decimal=None, thousands=None, header
     reading.methods.update(layout.methods)
     reading.limits.update({**layout.limits, **limits})
     names, width = _settled_widths(lines, body, names, reading)
-    frame = _parsed(lines.text_of(body), delimiter, names, width, *_decided_marks(lines, body, names, delimiter, decimal, thousands, reading))
+    frame = _parsed(lines, body, names, width, *_decided_marks(lines, body, names, delimiter, decimal, thousands, reading))
     return _without_nameless(frame, reading)
 
 
 def _with_delimiter(data, reading):
     "The text without a line `sep=;`, and its delimiter; runs of blanks become tabs."
-    first, _, rest = data.partition(b"\n")
-    if found := re.fullmatch(rb'"?sep=(.)"?[,;\t|]*', first.strip(b" ") or b"-"):
-        reading.say("rows", f"line 1 left out: {first.decode()!r}, which names the delimiter")
-        return b"\n" + rest, found[1].decode()  # line numbers stay those of the file
+    end = data.find(b"\n") if b"\n" in data else len(data)
+    if found := re.fullmatch(rb'"?sep=(.)"?[,;\t|]*', data[:end].strip(b" ") or b"-"):
+        reading.say("rows", f"line 1 left out: {data[:end].decode()!r}, which names the delimiter")
+        return b"\n" + data[end + 1:], found[1].decode()  # line numbers stay those of the file
     head = data[:200_000].decode("utf-8", errors="ignore")
     delimiter = find_delimiter(head[:head.rfind("\n")] if len(data) > 200_000 else head)
     if delimiter == " ":
@@ -85,8 +87,8 @@ class _Lines:
         empty = lengths <= self.fields - 1
         first = np.frombuffer(data, dtype=np.uint8)[np.minimum(self.starts, len(data) - 1)]
         usual = np.bincount(self.fields[~empty]).argmax() if (~empty).any() else 1
-        comment = (first == ord("#")) & (self.fields != usual) | np.array([data[start:start + 2] == b"//" for start in self.starts[:60]]
-                                                                          + [False] * max(0, len(lengths) - 60))
+        comment = (first == ord("#")) & (self.fields != usual)
+        comment[:60] |= [data[start:start + 2] == b"//" for start in self.starts[:60]]
         skipped = np.zeros(len(lengths), dtype=bool)
         if skip is not None:
             wanted = np.arange(skip) if isinstance(skip, (int, np.integer)) else np.asarray(skip, dtype=int) - 1
@@ -112,11 +114,13 @@ class _Lines:
         text = self.line(i)
         return f" ({text if len(text) <= 50 else text[:47] + '...'!r})" if text.strip(self.delimiter) else ""
 
-    def text_of(self, which):
-        "The bytes of some lines; one slice where they follow each other."
-        if which[-1] - which[0] + 1 == len(which):
-            return self.data[self.starts[which[0]]:self.ends[which[-1]]]
-        return b"\n".join(self.data[self.starts[i]:self.ends[i]] for i in which)
+    def file_of(self, which):
+        "Some lines as a file; where they follow each other it is the text itself, at the first of them, and nothing is copied."
+        if which[-1] - which[0] + 1 != len(which):
+            return BytesIO(b"\n".join(self.data[self.starts[i]:self.ends[i]] for i in which))
+        file = BytesIO(self.data)
+        file.seek(self.starts[which[0]])
+        return file
 
 
 def _without_headers(lines, body, first, reading):
@@ -188,39 +192,50 @@ def _refuse_width(lines, body, wrong, width):
 # %% ../../nbs/survey/13_text_tables.ipynb #a21a2cfa
 def _decided_marks(lines, body, names, delimiter, decimal, thousands, reading):
     "Decimal mark, and the columns that are mostly numbers."
-    def columns_of(which):
-        rows = lines.cells(which)
+    def columns_of(rows):
         table = {}
-        for j, name in enumerate(names):
-            cells = [row[j] for row in rows if j < len(row) and row[j].strip()]
-            if cells and np.mean([bool(_NUMERIC.match(cell)) for cell in cells]) >= 0.5:
+        for j, (name, column) in enumerate(zip(names, zip_longest(*rows, fillvalue=""), strict=False)):
+            cells = list(filter(str.strip, column))
+            # digits around one point, as most cells are, need no pattern
+            if cells and sum(cell.replace(".", "", 1).isdecimal() or _NUMERIC.match(cell) is not None for cell in cells) >= 0.5 * len(cells):
                 table[name or j] = cells
         return table
 
     sample = np.unique(np.concatenate([body[:1000], body[-1000:]]))
-    columns = columns_of(sample)
+    columns = columns_of(lines.cells(sample))
     try:
         mark, said = decimal_mark(columns, delimiter, decimal, thousands)
     except SurveyError:
         if len(sample) == len(body):
             raise
-        mark, said = decimal_mark(columns_of(body), delimiter, decimal, thousands)
+        mark, said = decimal_mark(columns_of(lines.cells(body)), delimiter, decimal, thousands)
     reading.say("bytes", said)
-    return mark, delimiter, list(columns)
+    return mark, list(columns)
 
 
 _NUMERIC = re.compile(r"\s*(?:&lt;|&gt;|[<>≤≥])?\s*[-+]?[\d.,' \u00a0’]*\d[\d.,]*(?:[eE][-+]?\d+)?\s*$")
 
 
-def _parsed(text, delimiter, names, width, mark, _, numeric):
+def _parsed(lines, body, names, width, mark, numeric):
     "The table that pandas makes of the rows, numbers written plainly."
     fields = [*range(len(names)), *(f"surplus {k}" for k in range(len(names), width))]
+    def read(columns, kind=None):
+        return pd.read_csv(lines.file_of(body), sep=lines.delimiter, header=None, names=fields, usecols=columns, decimal=mark, index_col=False,
+                           nrows=len(body), skip_blank_lines=False, dtype=kind)
     try:
-        frame = pd.read_csv(BytesIO(text), sep=delimiter, header=None, names=fields, usecols=fields[:len(names)], decimal=mark, index_col=False,
-                            low_memory=False, skip_blank_lines=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            frame = read(fields[:len(names)])
+        # of a long file pandas decides piece by piece: columns that are numbers in one piece and text in another are read again, as text
+        pieces = [j for j in frame if frame[j].dtype == object and set(map(type, frame[j].dropna())) != {bool}]
+        for j, column in (read(pieces, str) if pieces else {}).items():
+            frame[j] = column
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SurveyError(f"The text is not a table: {str(error).strip()}. Expected a header and rows of equal length.") from error
-    for j, name in enumerate(names):
+    # a file without such marks, but for its delimiter, has nothing to write more plainly
+    signs = [sign for sign in THOUSANDS if sign.isascii()] if lines.data.isascii() else THOUSANDS
+    grouped = any(sign.encode() in lines.data and (sign != lines.delimiter or b'"' in lines.data) for sign in signs)
+    for j, name in enumerate(names) if mark == "," or grouped else ():
         if (name or j) in numeric and not is_numeric_dtype(frame[j].dtype):
             frame[j] = plain_numbers(frame[j], mark)
     return frame.set_axis(names, axis=1)

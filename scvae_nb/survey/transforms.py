@@ -314,9 +314,9 @@ class RobustScaler:
         self.centre = np.nanmedian(y, axis=0)
         mad = 1.4826 * np.nanmedian(np.abs(y - self.centre), axis=0)
         spread = np.subtract(*np.nanpercentile(y, [75, 25], axis=0)) / 1.349
-        # Rounding alone gives a constant column a tiny standard deviation; that is not variation
-        floor = 1e-12 * np.nanmax(np.abs(y), axis=0)
-        self.scale = np.select([mad > floor, spread > floor], [mad, spread], np.nanstd(y, axis=0))
+        # Rounding alone gives a constant column a tiny standard deviation; that is not variation. One huge value says nothing of the others' rounding
+        floor = 1e-12 * np.nanmedian(np.abs(y), axis=0)
+        self.scale = np.select([mad > floor, spread > floor], [mad, spread], _deviation(y))
         for column in [] if sides is None else np.flatnonzero(np.any(sides, axis=0)):
             self.centre[column], self.scale[column] = _censored_normal(y[:, column], np.asarray(sides)[:, column])
         _refuse_columns(self.scale <= floor, names, "No variation")
@@ -343,6 +343,13 @@ class RobustScaler:
         return scaler
 
 # %% ../../nbs/survey/20_transforms.ipynb #ae71248a
+def _deviation(y):
+    "Standard deviation of each column, without squares that overflow."
+    largest = np.nanmax(np.abs(y), axis=0)
+    largest = np.where(largest > 0, largest, 1.0)
+    return np.nanstd(y / largest, axis=0) * largest
+
+
 def _refuse_columns(wrong, names, problem):
     if wrong.any():
         found = [name for name, bad in zip(names, wrong, strict=True) if bad]

@@ -30,13 +30,14 @@ _FULL_NAMES = frozenset("""
 _UPPER_OXIDES = frozenset(oxide.upper() for oxide in OXIDES)
 
 # %% ../../nbs/survey/01_units.ipynb #dbaa53b4
-PPM_PER_UNIT = {"ppm": 1.0, "ppb": 1e-3, "pct": 1e4, "ppt": 1e-6, "g/kg": 1e3, "oz/t": 34.2857}
+PPM_PER_UNIT = {"ppm": 1.0, "ppb": 1e-3, "pct": 1e4, "ppt": 1e-6, "g/kg": 1e3, "oz/t": 240 / 7, "oz/tonne": 31.1034768}
 _GRAMS = {"kg": 1e3, "g": 1.0, "mg": 1e-3, "ug": 1e-6, "mcg": 1e-6, "ng": 1e-9, "pg": 1e-12, "t": 1e6}
 _RATIOS = {-6: "ppm", -9: "ppb", -12: "ppt", -3: "g/kg"}
 _MASSES = "kg|mg|ug|mcg|ng|pg|g|t"
 _PER_MASS = re.compile(rf"(?<![a-z0-9])(kg|mg|ug|mcg|ng|pg|g)\s*(?:/|_per_|\bper\b|_|\.|\s|\^)?\s*({_MASSES})(?:\s*[_.^]?\s*-?\s*1)?(?![a-z0-9])")
 _PLAIN = [(re.compile(pattern), unit) for pattern, unit in [
-    (r"(?<![a-z])(?:tr(?:oy)?[ _.]?)?oz[ _./]*(?:per[ _.])?(?:st|ton|t)(?![a-z])|(?<![a-z])opt(?![a-z])", "oz/t"),
+    (r"(?<![a-z])(?:tr(?:oy)?[ _.]?)?oz[ _./]*(?:per[ _.])?(?:tonnes?|mt|metric[ _.]tons?)(?![a-z])", "oz/tonne"),
+    (r"(?<![a-z])(?:tr(?:oy)?[ _.]?)?oz[ _./]*(?:per[ _.])?(?:st|short[ _.]tons?|tons?|t)(?![a-z])|(?<![a-z])opt(?![a-z])", "oz/t"),
     (r"(?<![a-z])gpt(?![a-z])", "ppm"),
     (r"(?<![a-z])(?:wt|mass|m|w)?[ _.]*(?:%|pct|perc(?:ent)?)(?:[ _./]*(?:wt|m/m|w/w))?(?![a-z])|(?<![a-z])wt(?![a-z])", "pct"),
     (r"(?<![a-z])(ppm|ppb|ppt)(?:[ _]?[mw])?(?![a-z])", None), (r"‰", "g/kg")]]
@@ -82,7 +83,7 @@ def take_units(text):
 
 
 def normalise_unit(unit):
-    """The unit as `"ppm"`, `"ppb"`, `"ppt"`, `"pct"`, `"g/kg"`, `"oz/t"` or `""` (unknown); any other unit is kept as it is written.
+    """The unit as `"ppm"`, `"ppb"`, `"ppt"`, `"pct"`, `"g/kg"`, `"oz/t"`, `"oz/tonne"` or `""` (unknown); any other unit is kept as it is written.
 
     Parameters
     ----------
