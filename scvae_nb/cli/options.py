@@ -102,7 +102,8 @@ ControlsOption = Annotated[Optional[ControlsName], make_option("What to do with 
     "measurement error, blanks and standards are judged in the report; leave-out; keep: as samples.", "--control-samples", panel=table_panel)]
 CertifiedOption = Annotated[Optional[Path], make_option("Table of certified values of the standards, for their bias: names in the first column, then element "
     "columns called as in FILE. With --control-samples use.", "--certified", panel=table_panel)]
-ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote.", "--config", panel=table_panel)]
+ConfigOption = Annotated[Optional[Path], make_option("Options of the table from a file that check --write-config wrote, or YAML.", "--config",
+                                                     panel=table_panel)]
 AllowNegativeOption = Annotated[bool, make_option("Negative values are values, such as logarithms or residuals.",
     "--allow-negative", panel=table_panel)]
 

@@ -287,12 +287,28 @@ def refuse_no_file(file: Path) -> None:
         raise SurveyError(f"{str(file)!r} is a folder; expected one table. {holds.capitalize() if not tables else 'Name one: ' + holds}")
 
 
+def _from_yaml(config: Path, text: str):
+    """What a text in YAML holds; raises SurveyError where pyyaml is missing, ValueError where it is no YAML."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise SurveyError(f"--config {config} is written in YAML, which needs the package 'pyyaml', which is not installed. Install it with: pip install "
+                          f"pyyaml; or write "
+                          'the options as JSON: {"decimal": ","}') from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"no YAML: {' '.join(str(error).split())}; marks such as ',' and words such as no stand in quotes") from error
+
+
 def read_config(config: Optional[Path]) -> dict:
-    """Options of a table that `check --write-config` wrote, as the arguments of `Survey.read`."""
+    """Options of a table that `check --write-config` wrote, or that were written by hand in YAML, as the arguments of `Survey.read`."""
     if config is None:
         return {}
     try:
-        options = json.loads(config.read_text(encoding="utf-8"))
+        text = config.read_text(encoding="utf-8")
+        # what check writes is JSON, which is YAML, too
+        options = _from_yaml(config, text) if config.suffix.lower() in (".yml", ".yaml") and not text.lstrip().startswith("{") else json.loads(text)
         if not isinstance(options, dict):
             raise ValueError("it holds no pairs of names and values")
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -136,6 +137,7 @@ def is_coordinate_name(column):
 _COORDINATE_NAMES = {name for known in (PROJECTED_NAMES, GEOGRAPHIC_NAMES) for pair in known for name in pair}
 
 
+@lru_cache(maxsize=1 << 15)
 def _plain(column):
     "Lower case, separators as single underscores: 'Easting (m)' becomes 'easting_m'."
     letters = unicodedata.normalize("NFKD", str(column).lower()).replace("ø", "o")
@@ -159,6 +161,7 @@ _DATUM = re.compile(r"(?:wgs|wgs84|wgs1984|gda|gda94|gda2020|agd66|agd84|nad27|n
                     r"degrees?|min|max|27|83|84|89|94|1984|2020|coord|coords|coordinate|m|metres?|meters?)")
 
 
+@lru_cache(maxsize=1 << 15)
 def _loose_axis(column):
     "Family, axis and datum that a name tells in words of other languages or beside a datum, or None."
     tokens = [re.sub(r"(?<=[a-z]{3})(27|83|84|94|89)$", r"_\1", token) for token in _plain(column).split("_")]

@@ -247,7 +247,8 @@ def _settled_columns(frame, elements, exclude, other, qualifiers, reading, words
         if not set(found) - set(doubtful) - set(exclude) and not doubtful:
             refuse_long_table(frame)
         chosen = [name for name in _chosen_elements(frame, None, exclude, other) if name not in doubtful] or _chosen_elements(frame, None, exclude, other)
-        unasked |= {name: reason for name, reason in near_elements(frame, [*chosen, *doubtful], [*other, *exclude]).items() if "says that it is" not in reason}
+        known = [*other, *exclude, *(qualifiers.values() if isinstance(qualifiers, dict) else ())]
+        unasked |= {name: reason for name, reason in near_elements(frame, [*chosen, *doubtful], known).items() if "says that it is" not in reason}
         if unasked:
             listed = "; ".join(f"{name!r}: {reason}" for name, reason in list(unasked.items())[:8]) + ("; ..." if len(unasked) > 8 else "")
             reading.warn("columns", f"{len(unasked)} numeric column{'s' if len(unasked) > 1 else ''} that may be elements left out ({listed}). To take them, "

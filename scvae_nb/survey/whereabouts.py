@@ -207,9 +207,11 @@ def zones_of(column):
         Shape (n,), NaN where a cell is empty.
     """
     named = _ZONE_NAME.fullmatch(str(column.name).strip())
+    if not named:
+        return None
     cells = column.astype("string").str.strip()
     found = [_ZONE.fullmatch(cell) for cell in cells.dropna().unique()]
-    if not named or not found or not all(found):
+    if not found or not all(found):
         return None
     # a column called Zone alone may be one of alteration or climate: letters of bands, or numbers that no such zones have, tell
     if not any(named.groups()) and not all(match and (match[2] or int(match[1]) > 20) for match in found):
@@ -229,7 +231,7 @@ def refuse_zones(frame, crs, reading):
     reading : Reading
     """
     for name in frame.columns:
-        if (zones := zones_of(frame[name])) is not None:
+        if _ZONE_NAME.fullmatch(str(name).strip()) and (zones := zones_of(frame[name])) is not None:
             _refuse_zone(frame, name, zones, crs, reading)
 
 
