@@ -97,7 +97,7 @@ def run_survey(key):
         chosen = generator.choice(survey.n_samples, survey.n_samples // 5, replace=False)
         hidden = np.zeros(survey.values.shape, dtype=bool)
         hidden[chosen] = True
-        hidden &= survey.values.notna().to_numpy() & ~survey.censored.to_numpy() & ~survey.above_range.to_numpy()
+        hidden &= survey.readings.known.to_numpy()
     model, fit_seconds = fitted(without_cells(survey, hidden), key["fit"], key["seed"])
     truth = np.log(survey.values.to_numpy())
     for way, result, seconds in results_of(model, key["fit"]):

@@ -124,7 +124,7 @@ def main():
                     print(row, flush=True)
                     results = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=KEY)
                     results = pd.concat([results, pd.DataFrame([row])], ignore_index=True).drop_duplicates(KEY, keep="last")
-                    results.sort_values(KEY).round(3).to_csv(RESULTS, index=False)
+                    results.astype(dict(rows=int, limits=int)).sort_values(KEY).round(3).to_csv(RESULTS, index=False)
 
 
 if __name__ == "__main__":

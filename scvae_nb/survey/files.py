@@ -342,6 +342,10 @@ def _check_contents(readings, units, stated, reading):
                                f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
                                f"exclude={list(multiples)}")
     refuse_more_than_all(values, known)
+    ounces = [element for element, unit in known.items() if unit == "oz/t"]
+    if ounces:
+        reading.say("columns", f"{name_columns(ounces, 4)} in troy ounces per short ton (34.2857 g/t); if metric tonnes are meant, "
+                               f"units={{{ounces[0]!r}: 'oz/tonne'}}")
     impossible = impossible_units(values, known)
     for element, sentence in impossible.items():
         reading.warn("checks", f"the unit of column {element!r} cannot be right: {sentence}; say units={{{element!r}: '...'}}")
