@@ -45,6 +45,10 @@ def without_cell_units(frame, elements, stated, reading):
 
 def _plain_column(cells, stated, reading):
     "The numbers of a column whose cells carry its unit; None where none does."
+    # the same words stand in many cells: each is looked at once, and those that begin with a number and end in a letter or a sign
+    words = pd.Series(pd.unique(cells.dropna())).astype("string")
+    if not words.str.fullmatch(r"\s*[<>≤≥&lgt;=]*\s*[-+]?[\d.,].*[^\d\s.,]\s*").any():
+        return None
     text = cells.astype("string")
     parts = text.str.extract(rf"^{_CELL.pattern}$")
     spelled = {text: unit for text in parts[1].dropna().unique() if (unit := normalise_unit(text)) in PPM_PER_UNIT}

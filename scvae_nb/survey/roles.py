@@ -608,13 +608,13 @@ def say_media(frame, places, reading):
     reading : Reading
     """
     pattern = re.compile(r"(?:sample|samp|soil)?[\s_]*(?:medium|media|horizon|hor|matrix|fraction|type|typ|layer)(?:[\s_](?:name|desc|code))?", re.IGNORECASE)
-    spot = pd.DataFrame(places).groupby([0, 1], sort=False).ngroup().to_numpy()
     for name in frame.columns:
         if not pattern.fullmatch(str(name).strip()):
             continue
         words = frame[name].astype("string").fillna("")
         if not 2 <= words.nunique() <= 12:
             continue
+        spot = pd.DataFrame(places).groupby([0, 1], sort=False).ngroup().to_numpy()
         several = pd.Series(words.to_numpy()).groupby(spot).nunique() > 1
         shown = ", ".join(f"{word or 'empty'} ({count:,} rows)" for word, count in words.value_counts().head(4).items())
         if several.mean() > 0.2:

@@ -285,6 +285,8 @@ def statistic_rows(frame):
         if not labels or row_kind([labels[0], "1"]) != "statistic":
             break
         count += 1
+    if not count:
+        return 0, []
     body = frame[numeric].iloc[:len(frame) - count].to_numpy(dtype=float, na_value=np.nan)
     for at in range(len(frame) - count, len(frame)):
         numbers = frame[numeric].iloc[at].to_numpy(dtype=float, na_value=np.nan)
