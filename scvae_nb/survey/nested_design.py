@@ -24,7 +24,8 @@ def _duplicates(source, name):
     if isinstance(source, tuple) and len(source) in (2, 3):
         return (*source, None)[:3]
     if not isinstance(source, pd.DataFrame) and hasattr(source, "groups") and hasattr(source, "values"):
-        return source.values, source.groups, getattr(source, "censored", None)
+        readings = getattr(source, "readings", None)
+        return source.values, source.groups, getattr(source, "censored", None) if readings is None else readings.limited
     raise SurveyError(f"{name} is a {type(source).__name__}; expected a tuple (values, groups) or (values, groups, censored), or duplicates "
                       "that have these attributes.")
 
