@@ -20,7 +20,7 @@ from typing import Annotated, Optional
 import typer
 
 from ..survey.errors import SurveyError
-from ..survey.roles import CONTROL_CHOICES
+from ..survey.control_rows import CONTROL_CHOICES
 
 # %% ../../nbs/cli/05_options.ipynb #c320a473
 app = typer.Typer(name="scvae-nb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,

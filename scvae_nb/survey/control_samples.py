@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from .control_rows import is_control, label_text, named_originals, own_labels, without_suffix
 from .errors import SurveyError, SurveyWarning, name_columns, name_rows
 from .formats import read_table
 from .replicates import ReplicateTable
-from .roles import is_control, label_text, named_originals, own_labels, without_suffix
 
 # %% ../../nbs/survey/36_control_samples.ipynb #decf1a46
 _KINDS = {"blank": re.compile(r"blank|blk|blind|leer|nullprobe|(?<![a-z])blancs?(?![a-z])|blanco", re.IGNORECASE),

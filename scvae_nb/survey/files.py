@@ -10,27 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from .cell_units import without_cell_units
-from .checks import exact_multiples, impossible_units, repeated_analyses
-from .columns import as_mapping, find_elements, parse_concentrations, refuse_duplicated
-from .control_samples import read_control_samples, replicates_of
-from .errors import SurveyError, name_columns, name_rows
-from .extremes import refuse_more_than_all, say_far_values
+from .columns import as_mapping
+from .contents import check_contents, read_cells, read_controls, replicate_table, unrepeated_rows, with_certified_values
+from .control_rows import ground_samples
+from .control_samples import replicates_of
+from .coordinates import named_coordinates, places_on_plane
+from .element_columns import limit_columns, settled_columns, settled_limits, settled_units, write_record
+from .errors import SurveyError, name_rows
 from .formats import import_geopandas as import_geopandas
 from .formats import read_table
 from .place_texts import settled_places
-from .places import as_crs, check_places, coordinate_array, degree_sized, project, projected_target, source_crs
-from .plausibility import explain_multiple, rows_above_all, unlikely_units
+from .places import as_crs
 from .reading import Reading
-from .readings import Readings
-from .replicates import parse_replicates, repeated_rows
-from .roles import (depth_columns, doubtful_elements, find_companions, find_control_samples, find_qualifiers, marks_of, near_elements,
-                                   refuse_blanks_beside_limits, refuse_long_table, say_media, settled_control_samples, without_foot)
-from .units import element_method, normalise_unit
-from .whereabouts import (far_places, looks_exchanged, refuse_disguised_degrees, refuse_false_degrees, refuse_mixture, refuse_null_places,
-                                         refuse_outside, refuse_short, refuse_zones, say_datums)
 
 # %% ../../nbs/survey/09_files.ipynb #00000017
 def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None, units=None, to_crs=None,
@@ -43,364 +36,35 @@ def survey_arguments(frame, easting=None, northing=None, crs=None, elements=None
     frame : pandas.DataFrame
         One row per sample.
     reading : Reading or None
-        What earlier steps decided; a new record when not given.
+        What earlier steps decided.
 
     Returns
     -------
     dict
-        Keyword arguments of `Survey`.
     """
-    reading = reading or Reading(name or "table")
-    refuse_duplicated(frame.columns)
-    easting, northing = _coordinate_columns(frame, easting, northing)
-    frame, easting, northing = settled_places(frame, easting, northing, reading)
-    numbered = [duplicates] if isinstance(duplicates, str) else []
-    whole = frame
-    frame = settled_control_samples(whole, control_samples, reading, [easting, northing, *numbered], repeats=bool(numbered))
-    frame = frame if numbered else without_foot(frame, easting, northing, control_samples, reading)
-    places, names, crs, used = _settled_places(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)
-    other = [easting, northing, *_limit_columns(detection_limits), *numbered]
-    chosen, roles = _settled_columns(frame, elements, exclude, other, qualifiers, reading, not_detected)
-    frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
+    reading, repeats = reading or Reading(name or "table"), isinstance(duplicates, str)
     cells = dict(negative_censored=negative_censored, allow_negative=allow_negative, missing=missing, not_detected=not_detected,
                  blank_is_censored=blank_is_censored)
-    limits = _settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
-    readings = _readings_of(frame, chosen, roles["qualifier"], limits, cells, reading)
-    controls = None
+    whole, easting, northing = settled_places(frame, *named_coordinates(frame, easting, northing), reading)  # rows
+    other = [easting, northing, *([duplicates] if repeats else [])]
+    frame = ground_samples(whole, easting, northing, control_samples, reading, other, repeats)
+    places, names, crs, used = places_on_plane(frame, easting, northing, crs, to_crs, duplicates, name or "survey", reading)  # columns
+    chosen, roles = settled_columns(frame, elements, exclude, [*other, *limit_columns(detection_limits)], qualifiers, reading, not_detected)
+    frame = without_cell_units(frame, chosen, {} if isinstance(units, str) else as_mapping(units, "units"), reading)
+    limits = settled_limits(frame, chosen, roles, detection_limits, blank_is_censored, reading)
+    readings, controls = read_cells(frame, chosen, roles["qualifier"], limits, cells, reading), None  # cells
     if control_samples == "use" and reading.controls is not None:
-        controls = _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, [easting, northing, *numbered], bool(numbered))
-    if certified is not None:
-        if controls is None:
-            raise SurveyError("Certified values were given, but no control samples are used. Say control_samples='use', and mark the standards in the table.")
-        controls = controls.with_certified(certified)
-    if isinstance(duplicates, tuple):
-        duplicates = _second_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
-    stated, units = {} if isinstance(units, str) else as_mapping(units, "units"), _settled_units(units, chosen, reading)
-    stays = _checked(readings, places, frame, 10 if numbered else 3, reading)
-    _check_contents(readings, units, stated, reading)
-    for sentence in say_far_values(readings.values, readings.limited, allow_negative):
-        reading.warn("checks", sentence)
-    _write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
-    extra = frame.drop(columns=chosen + used)
-    if not stays.all():
-        readings, extra, places = readings.select(rows=stays), extra[stays], places[stays]
-    if controls is not None and duplicates is None:
-        duplicates = replicates_of(controls, readings.values, reading)
+        controls = read_controls(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats)
+    controls = with_certified_values(controls, certified)
+    duplicates = replicate_table(duplicates, chosen, detection_limits, negative_censored=negative_censored, allow_negative=allow_negative)
+    given, units = units, settled_units(units, chosen, reading)
+    stays = unrepeated_rows(readings, places, frame, 10 if repeats else 3, reading)  # checks
+    check_contents(readings, units, given, allow_negative, reading)
+    write_record(reading, frame, chosen, roles, units, limits, [easting, northing])
+    readings, extra, places = readings if stays.all() else readings.select(rows=stays), frame.drop(columns=chosen + used)[stays], places[stays]
+    duplicates = replicates_of(controls, readings.values, reading) if controls is not None and duplicates is None else duplicates
     return dict(values=readings, coordinates=places, crs=crs, units=units, extra=extra, coordinate_names=names, name=name, allow_negative=allow_negative,
                 duplicates=duplicates, controls=controls, reading=reading)
-
-
-def _columns_of(frame, names):
-    "Some columns as a table, none of them copied."
-    return pd.DataFrame({name: frame[name] for name in names}, index=frame.index, copy=False)
-
-
-def _readings_of(frame, chosen, qualifiers, limits, cells, reading, of=""):
-    "The cells of the elements of a table; `of` says whose cells they are."
-    readings = parse_concentrations(_columns_of(frame, chosen), detection_limits=limits, say=lambda sentence, loud: (reading.warn if loud else reading.say)(
-        "cells", of + sentence), **{**cells, "blank_is_censored": bool(cells["blank_is_censored"])})
-    return _with_marks(readings, qualifiers, frame, limits, cells["not_detected"]) if qualifiers else readings
-
-
-def _control_samples(whole, chosen, roles, detection_limits, qualifiers, cells, reading, other, repeats):
-    "The control samples of a table, their cells read as those of the samples."
-    marks = find_control_samples(whole, other, repeats)
-    frame = whole[np.any([rows for _, rows in marks.values()], axis=0)]
-    # blanks may be the only rows with a '<', in a column that says nothing of the samples; limits of each sample are not theirs
-    found = find_qualifiers(whole, chosen, qualifiers, cells["not_detected"])
-    stated = {name: limit for name, limit in as_mapping(detection_limits, "detection_limits").items() if isinstance(limit, str) or not np.ndim(limit)}
-    silent = Reading(reading.source)
-    silent.limits = reading.limits
-    frame = without_cell_units(frame, chosen, reading.units, silent)
-    limits = _settled_limits(frame, chosen, roles, stated, cells["blank_is_censored"], silent)
-    return read_control_samples(whole, marks, _readings_of(frame, chosen, found, limits, cells, reading, "control samples: "), reading, other)
-
-
-def _settled_places(frame, easting, northing, crs, to_crs, duplicates, name, reading):
-    "Coordinates on a plane, their names and system, and the columns that they used up; everything that is no place is refused."
-    local = isinstance(crs, str) and crs.strip().lower() == "local"
-    numbers = _places_of_first(_numeric(frame, easting, northing), frame, duplicates)
-    places, names, crs = coordinate_array(numbers, frame.index), (str(easting), str(northing)), None if local else as_crs(crs)
-    used = [easting, northing]
-    refuse_null_places(places, frame.index, names)
-    if not local:
-        refuse_false_degrees(places, crs, frame.index, names)
-        refuse_mixture(places, frame.index, names)
-        refuse_disguised_degrees(places, crs, names)
-        refuse_short(places, crs, names)
-    if not degree_sized(places):
-        refuse_zones(frame, crs, reading)
-    say_datums(frame, reading)
-    if to_crs is not None:
-        target = projected_target(to_crs)
-        source = source_crs(places, crs, names, name)
-        refuse_outside(places, source, frame.index, names)
-        places = project(places, source, target, frame.index)
-        names, crs, used = _free_names(frame.columns), target, []
-    check_places(places, frame.index, crs, names)
-    refuse_outside(places, crs, frame.index, names)
-    if (far := far_places(places)).any():
-        reading.warn("checks", f"{name_rows(frame.index, far)} lie far from all other samples, the first at {places[far][0, 0]:.10g}, "
-                               f"{places[far][0, 1]:.10g}: a digit may be "
-                               "missing. Correct the places, or leave those rows out before reading")
-    if looks_exchanged(places, crs):
-        reading.warn("checks", f"the coordinates {names[0]!r} and {names[1]!r} look exchanged: eastings of {places[:, 0].min():.10g} to "
-                               f"{places[:, 0].max():.10g} beside "
-                               f"northings of {places[:, 1].min():.10g} to {places[:, 1].max():.10g}, as in UTM the other way round; crs='EPSG:...' would tell")
-    _say_depths(frame, places, reading)
-    say_media(frame, places, reading)
-    reading.say("columns", f"places from {easting!r} and {northing!r}" + ("" if to_crs is None else f", projected to {crs.name}"))
-    return places, names, crs, used
-
-
-def _say_depths(frame, places, reading):
-    "Say of drill holes what becomes of their third dimension."
-    depths = depth_columns(frame.columns)
-    here = len(np.unique(places, axis=0)) if depths else len(places)
-    if here < 0.5 * len(places):
-        reading.warn("checks", f"this is three-dimensional data: {len(places):,} samples at {here:,} places in plan, with {name_columns(depths)}. The model "
-                               "knows eastings and northings only: samples of one hole count as repeated samples of one place, and what varies with depth is "
-                               "taken for micro-scale geology and error. Read one level at a time, or composite the holes first")
-
-
-def _free_names(columns):
-    "Names for projected coordinates that the table does not use for something else."
-    names = ("easting", "northing")
-    return names if not set(names) & set(columns) else ("easting_projected", "northing_projected")
-
-# %% ../../nbs/survey/09_files.ipynb #00000018
-def _coordinate_columns(frame, easting, northing):
-    "Columns named by the caller, or guessed when neither is."
-    if (easting is None) != (northing is None):
-        raise SurveyError("Name both coordinate columns, easting='...' and northing='...', or neither.")
-    if easting is None:
-        return None, None
-    absent = [name for name in (easting, northing) if name not in frame.columns]
-    if absent:
-        raise SurveyError(f"There is no column {absent[0]!r} for the coordinates; the columns are {name_columns(frame.columns)}.")
-    if easting == northing:
-        raise SurveyError(f"easting and northing name the same column, {easting!r}; they must be two.")
-    return easting, northing
-
-
-def _numeric(frame, easting, northing):
-    "Coordinate columns as numbers; text is refused, empty cells stay missing."
-    numbers = frame[[easting, northing]].apply(pd.to_numeric, errors="coerce")
-    for column in (easting, northing):
-        text = (frame[column].notna() & numbers[column].isna()).to_numpy()
-        if text.any():
-            raise SurveyError(f"Column {column!r}: text in {name_rows(frame.index, text)}: {frame[column].to_numpy()[text][0]!r}. Coordinates "
-                              "were expected. Write decimal numbers (no degree signs, no units).")
-    return numbers
-
-# %% ../../nbs/survey/09_files.ipynb #00000019
-def _chosen_elements(frame, elements, exclude, other):
-    "Element columns: those named, or those found by their names, less the excluded; `other` columns are something else."
-    exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
-    if elements is None:
-        found = list(find_elements(frame.columns, ignore=other))
-    else:
-        found = [elements] if isinstance(elements, str) else list(elements)
-    absent = [name for name in found + exclude if name not in frame.columns]
-    if absent:
-        raise SurveyError(f"There {'is no column' if len(absent) == 1 else 'are no columns'} {name_columns(absent)}; the columns are "
-                          f"{name_columns(frame.columns)}. Names must be spelled exactly as in the table.")
-    repeated = sorted({name for name in found if found.count(name) > 1} | set(found) & set(other))
-    if repeated:
-        raise SurveyError(f"elements names {name_columns(repeated)} twice, or a column that is something else (a coordinate, a detection limit, the "
-                          "number of the sample); name each element once.")
-    chosen = [name for name in found if name not in exclude]
-    if not chosen:
-        raise SurveyError(f"No element columns found among {name_columns(frame.columns)}. Expected names such as Cu, Cu_ppm, SiO2_pct or "
-                          "copper; otherwise name them: elements=['...', '...'].")
-    return chosen
-
-
-def _limit_columns(detection_limits):
-    "The columns of the table that hold the detection limits of others."
-    return [limit for limit in as_mapping(detection_limits, "detection_limits").values() if isinstance(limit, str)]
-
-
-def _limits_in(frame, detection_limits):
-    "Detection limits with the names of columns replaced by what these columns hold."
-    limits = as_mapping(detection_limits, "detection_limits")
-    # A misspelt column would leave its values uncensored without a word
-    unknown = [name for name in limits if name not in frame.columns]
-    if unknown:
-        raise SurveyError(f"detection_limits names columns that the table does not have: {name_columns(unknown)}. "
-                          f"The columns are {name_columns(frame.columns)}.")
-    absent = {name: limit for name, limit in limits.items() if isinstance(limit, str) and limit not in frame.columns}
-    if absent:
-        raise SurveyError(f"detection_limits={absent}: {name_columns(absent.values())} is no column of the table. Give a number, a limit for each "
-                          f"sample, or the name of a column that holds them; the columns are {name_columns(frame.columns)}.")
-    return {name: frame[limit] if isinstance(limit, str) else limit for name, limit in limits.items()}
-
-# %% ../../nbs/survey/09_files.ipynb #aa170002
-def _settled_columns(frame, elements, exclude, other, qualifiers, reading, words=()):
-    "The elements, and the columns that say something of them: element to column, by role."
-    doubtful = {}
-    if elements is None:
-        found = find_elements(frame.columns, ignore=other)
-        doubtful = doubtful_elements({name: reading.units.get(name, unit) for name, unit in found.items()}, frame)
-        exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
-        unasked = {name: reason for name, reason in doubtful.items() if name not in exclude}
-        if not set(found) - set(doubtful) - set(exclude) and not doubtful:
-            refuse_long_table(frame)
-        chosen = [name for name in _chosen_elements(frame, None, exclude, other) if name not in doubtful] or _chosen_elements(frame, None, exclude, other)
-        known = [*other, *exclude, *(qualifiers.values() if isinstance(qualifiers, dict) else ())]
-        unasked |= {name: reason for name, reason in near_elements(frame, [*chosen, *doubtful], known).items() if "says that it is" not in reason}
-        if unasked:
-            listed = "; ".join(f"{name!r}: {reason}" for name, reason in list(unasked.items())[:8]) + ("; ..." if len(unasked) > 8 else "")
-            reading.warn("columns", f"{len(unasked)} numeric column{'s' if len(unasked) > 1 else ''} that may be elements left out ({listed}). To take them, "
-                                    "name all elements: elements=[...]; to settle it, exclude=[...]")
-    else:
-        chosen = _chosen_elements(frame, elements, exclude, other)
-    limits, uncertainties = find_companions(frame, chosen)
-    return chosen, {"qualifier": find_qualifiers(frame, chosen, qualifiers, words), "limit": limits, "uncertainty": uncertainties, "doubtful": doubtful}
-
-
-def _settled_limits(frame, chosen, roles, given, blank_is_censored, reading):
-    "Detection limits of the elements: as given, else from columns or rows of the table."
-    stated = _limits_in(frame, given)
-    columns = {element: column for element, column in roles["limit"].items() if element not in stated}
-    if blank_is_censored is None:
-        refuse_blanks_beside_limits(frame, columns)
-    for element, column in columns.items():
-        reading.say("columns", f"detection limits of {element!r} from column {column!r}")
-    limits = {**{name: limit for name, limit in reading.limits.items() if name in chosen and limit > 0},
-              **{element: frame[column].where(frame[column] > 0) for element, column in columns.items()}, **stated}
-    if blank_is_censored:
-        without = [name for name in chosen if name not in limits and frame[name].isna().any()]
-        if without:
-            raise SurveyError(f"blank_is_censored=True, but no limit is known of {name_columns(without)}, where cells are empty. State it: "
-                              f"detection_limits={{{without[0]!r}: ...}}.")
-        reading.say("cells", "empty cells read as below the detection limit, as asked")
-    return limits
-
-
-def _with_marks(readings, qualifiers, frame, limits, words):
-    "The readings with what the qualifier columns say of the cells of their elements; `words` are further words for below."
-    values, below, above = readings.values.copy(), np.zeros(readings.shape, dtype=bool, order="F"), np.zeros(readings.shape, dtype=bool, order="F")
-    for element, column in qualifiers.items():
-        place = readings.elements.index(element)
-        below[:, place], above[:, place] = marks_of(frame[column], readings.index, words)
-        marked = below[:, place] | above[:, place]
-        values[element] = _marked_numbers(values[element], frame[column], below[:, place], marked, limits.get(element))
-    # of a cell that is above its limit a qualifier says nothing new
-    return Readings(values, readings.side).marked(below & (readings.side <= 0), above)
-
-
-def _marked_numbers(cells, column, below, marked, limits):
-    "The numbers of an element, with its limit in the cells that are empty and marked as below it."
-    numbers = cells.to_numpy(copy=True)
-    known = np.broadcast_to(np.asarray(np.nan if limits is None else limits, dtype=float), numbers.shape)
-    empty = below & np.isnan(numbers)
-    numbers[empty] = known[empty]
-    lost, element = marked & ~(numbers > 0), cells.name
-    if lost.any():
-        raise SurveyError(f"Column {element!r} holds no number in {name_rows(cells.index, lost)}, where {column.name!r} says below or above. State the limit: "
-                          f"detection_limits={{{element!r}: ...}}.")
-    return numbers
-
-
-def _settled_units(units, chosen, reading):
-    "Units as given, completed by a row of units; a row that contradicts a name is refused."
-    if isinstance(units, str):
-        return units
-    stated, named = as_mapping(units, "units"), find_elements(chosen)
-    found = {element: unit for element, unit in reading.units.items() if element in chosen and element not in stated}
-    wrong = [element for element, unit in found.items() if named.get(element) not in (None, "", unit)]
-    if wrong:
-        raise SurveyError(f"Column {wrong[0]!r} is in {named[wrong[0]]} by its name, the row of units or the cells say {found[wrong[0]]}. Say which: "
-                          f"units={{{wrong[0]!r}: '...'}}.")
-    return {**found, **stated}
-
-# %% ../../nbs/survey/09_files.ipynb #aa170003
-def _checked(readings, places, frame, fewest, reading):
-    "Which rows stay: all but those that repeat another; says what contradicts itself."
-    copies = repeated_analyses(readings, places, fewest)
-    if copies.any():
-        # a few coincidences of coarse numbers in a large survey are no reason to change it
-        few = copies.mean() < 0.01
-        reading.warn("checks", f"{name_rows(frame.index, copies)} repeat an earlier row, in place and in every element: one analysis reported twice"
-                               + ("? They are few, and stay." if few else ". They are left out, because they would count as independent measurements without "
-                                   "error."))
-        copies &= not few
-    return ~copies
-
-
-def _check_contents(readings, units, stated, reading):
-    "Say which columns are one analysis twice, and whose unit cannot be right or is hardly right; a unit stated for an element is not doubted."
-    values, limited = readings.values, readings.limited
-    known = {**find_elements(values.columns), **(dict.fromkeys(values, units) if isinstance(units, str) else units)}
-    known = {element: normalise_unit(unit) for element, unit in known.items()}
-    multiples = {}
-    for first, second, factor in exact_multiples(readings):
-        multiples.setdefault(second, explain_multiple(first, second, factor, known))
-    if multiples:
-        reading.warn("checks", f"columns that are multiples of another, one analysis and not two: {'; '.join(list(multiples.values())[:8])}"
-                               f"{'; ...' if len(multiples) > 8 else ''}. They do not tell of their error independently. Leave them out: "
-                               f"exclude={list(multiples)}")
-    refuse_more_than_all(values, known)
-    ounces = [element for element, unit in known.items() if unit == "oz/t"]
-    if ounces:
-        reading.say("columns", f"{name_columns(ounces, 4)} in troy ounces per short ton (34.2857 g/t); if metric tonnes are meant, "
-                               f"units={{{ounces[0]!r}: 'oz/tonne'}}")
-    impossible = impossible_units(values, known)
-    for element, sentence in impossible.items():
-        reading.warn("checks", f"the unit of column {element!r} cannot be right: {sentence}; say units={{{element!r}: '...'}}")
-    for element, sentence in unlikely_units(values, limited, known, [*stated, *impossible]).items():
-        reading.warn("checks", f"the unit of column {element!r} is hardly right: {sentence}")
-    possible = values.drop(columns=list(impossible))
-    if sentence := rows_above_all(possible, limited[possible.columns], known):
-        reading.warn("checks", sentence)
-
-
-def _write_record(reading, frame, chosen, roles, units, limits, places):
-    "Elements with unit, method and limit, and why the other columns are none."
-    named = find_elements(chosen)
-    for name in chosen:
-        limit = limits.get(name)
-        shown = None if limit is None else float(limit) if np.ndim(limit) == 0 else f"{np.nanmin(np.asarray(limit, dtype=float)):g} to " \
-            f"{np.nanmax(np.asarray(limit, dtype=float)):g}"
-        reading.elements[name] = {"unit": units if isinstance(units, str) else units.get(name, named.get(name, "")),
-                                  "method": reading.methods.get(name, element_method(name)), "limit": shown}
-    of = {column: f"{role} of {element!r}" for role in ("qualifier", "limit", "uncertainty") for element, column in roles[role].items()}
-    near = near_elements(frame, chosen, places)
-    for name in frame.columns:
-        if name not in chosen and name not in places:
-            reason = of.get(name) or roles["doubtful"].get(name) or near.get(name)
-            reading.left_out[name] = reason or ("a text" if not is_numeric_dtype(frame[name].dtype) else "not the name of an element")
-
-# %% ../../nbs/survey/09_files.ipynb #c2b7dbed
-def _places_of_first(numbers, frame, column):
-    "Coordinates of all rows; where a replicate has none, those of the first row of its sample, whose place alone is used."
-    if not isinstance(column, str):
-        return numbers
-    if column not in frame.columns:
-        raise SurveyError(f"duplicates={column!r} is no column of the table; its columns are {name_columns(frame.columns)}. Name the one that numbers the "
-                          "samples, or give a second table: duplicates=(table, 'column').")
-    leaving, grouped = repeated_rows(frame[column], column)
-    first = np.arange(len(frame))
-    first[grouped] = pd.Series(first[grouped]).groupby(frame[column].to_numpy(dtype=object)[grouped]).transform("first")
-    places = numbers.to_numpy(dtype=float, na_value=np.nan)
-    lacking = leaving & np.isnan(places).any(axis=1)
-    return pd.DataFrame(np.where(lacking[:, None], places[first], places), index=numbers.index, columns=numbers.columns)
-
-
-def _second_table(duplicates, elements, detection_limits, **options):
-    "The parsed replicates of a table or file, with the detection limits that apply to it."
-    if len(duplicates) != 2:
-        raise SurveyError(f"duplicates has {len(duplicates)} parts; expected two, (table, 'column'), or the name of a column.")
-    table, column = duplicates
-    table = table if isinstance(table, pd.DataFrame) else pd.DataFrame(read_table(table))
-    limits = as_mapping(detection_limits, "detection_limits")
-    by_sample = [name for name, limit in limits.items() if np.ndim(limit) and name in elements]
-    if by_sample:
-        raise SurveyError(f"detection_limits of {name_columns(by_sample)} are given for each sample of the survey, which says nothing of the table of "
-                          "duplicates. Mark its cells ('<0.5'), or give the limits as a column of both tables.")
-    limits = {name: limit for name, limit in limits.items() if name in elements and name in table.columns}
-    return parse_replicates(table, column, elements, detection_limits=_limits_in(table, limits), **options)
 
 # %% ../../nbs/survey/09_files.ipynb #00000022
 def geodataframe_arguments(frame, reading=None, **options):
