@@ -15,7 +15,8 @@ from .elsewhere import check_same_crs, posterior_at
 from .map_units import places_in_map_units_of
 from .results import STATISTICS, DenoisedSurvey, gather_summaries, summarise_batch
 from .training import isolated
-from ..survey.columns import find_coordinates, looks_geographic, parse_concentrations, refuse_duplicated
+from ..survey.cells import parse_concentrations
+from ..survey.columns import find_coordinates, looks_geographic, refuse_duplicated
 from ..survey.errors import SurveyError, name_columns, name_rows
 from ..survey.places import coordinate_array, degree_sized, distance_unit
 from ..survey.readings import Readings

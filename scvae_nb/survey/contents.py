@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from .cell_units import without_cell_units
+from .cells import parse_concentrations
 from .checks import exact_multiples, impossible_units, repeated_analyses
-from .columns import as_mapping, find_elements, parse_concentrations
+from .columns import as_mapping, find_elements
 from .control_rows import find_control_samples
 from .control_samples import read_control_samples
 from .element_columns import limits_in, settled_limits

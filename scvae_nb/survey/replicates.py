@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .columns import parse_concentrations, refuse_duplicated
+from .cells import parse_concentrations
+from .columns import refuse_duplicated
 from .errors import SurveyError, name_columns, name_rows
 from .readings import Readings
 

@@ -13,7 +13,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from .columns import as_mapping, find_elements, normalise_unit, parse_concentrations, refuse_duplicated
+from .cells import parse_concentrations
+from .columns import as_mapping, find_elements, normalise_unit, refuse_duplicated
 from .conversion import converted
 from .errors import SurveyError, SurveyWarning, name_columns
 from .extremes import refuse_more_than_all, say_far_values
