@@ -58,8 +58,13 @@ class SiteData:
         return SiteData(*(None if part is None else part.to(device) for part in parts))
 
 # %% ../../nbs/model/18_sites.ipynb #003c1297
+_GRAIN = 4096  # parts of a spacing to which places are rounded
+
+
 def site_places(coordinates, spacing, origin=None):
-    """Coordinates in site spacings from an origin, in single precision: what is computed from them does not depend on where the map has its origin.
+    """Coordinates in site spacings from an origin, rounded to a four-thousandth of a spacing: some centimetres where samples are a hundred metres apart.
+
+    Coordinates in millions of metres hold a nanometre or so, and lose it when the map is shifted. Rounded places are the same wherever the map has its origin.
 
     Parameters
     ----------
@@ -75,7 +80,8 @@ def site_places(coordinates, spacing, origin=None):
     ndarray of float32, shape (n, 2)
     """
     coordinates = np.asarray(coordinates, dtype=float)
-    return ((coordinates - (coordinates.mean(axis=0) if origin is None else origin)) / spacing).astype(np.float32)
+    places = (coordinates - (coordinates.mean(axis=0) if origin is None else origin)) / spacing
+    return (np.round(places * _GRAIN) / _GRAIN).astype(np.float32)
 
 
 def _neighbours_with_values(coordinates, informed, k):
