@@ -79,10 +79,8 @@ def places_on_plane(frame, easting, northing, crs, to_crs, duplicates, name, rea
     frame : pandas.DataFrame
     easting, northing : str
         Columns of the coordinates.
-    crs : str or None
-        Their system; `"local"` for a grid of its own.
-    to_crs : str or None
-        The system to project to.
+    crs, to_crs : str or None
+        Their system, `"local"` for a grid of its own; and the one to project to.
     duplicates : str, tuple or None
         A name is that of the column that numbers the samples: their replicates need no place.
     name : str
@@ -93,8 +91,7 @@ def places_on_plane(frame, easting, northing, crs, to_crs, duplicates, name, rea
     -------
     places : numpy.ndarray
         Shape (n, 2), in the unit of the system.
-    names : tuple of str
-    crs : pyproj.CRS or None
+    names, crs : tuple of str, pyproj.CRS or None
     used : list of str
         Columns that hold nothing else than these coordinates; empty if they were projected.
     """
