@@ -113,6 +113,9 @@ def places_outside(array, crs, margins=(15.0, 5.0)):
     return ~(np.isfinite(degrees).all(axis=1) & east & north & stable), degrees
 
 
+_NATIONAL = 30.0  # degrees of latitude: larger areas are those of zones, from the equator to the pole
+
+
 def refuse_outside(array, crs, index, names):
     """Raise a SurveyError for places outside the area of use of their system, with what would bring them inside.
 
@@ -131,6 +134,10 @@ def refuse_outside(array, crs, index, names):
         return
     _refuse_kilometres(array, crs, names)
     outside, degrees = places_outside(array, crs)
+    if not outside.any() and crs.area_of_use.north - crs.area_of_use.south < _NATIONAL:
+        # the grid of a country is not used degrees beyond it, where another reading of the numbers lies within
+        beyond = places_outside(array, crs, (1.0, 1.0))[0]
+        outside = beyond if beyond.mean() > 0.5 and _fitting_change(array, crs, names, (0.0, 0.0)) else outside
     if not outside.any():
         return
     area, first, place = crs.area_of_use, array[outside][0], degrees[outside][0]
@@ -153,6 +160,13 @@ def _what_would_fit(array, crs, names, outside):
     "The change that brings all places inside, in words."
     if outside.mean() < 0.5:
         return "Correct those coordinates, or leave the rows out."
+    if words := _fitting_change(array, crs, names):
+        return words + "; or crs is not the system of these coordinates."
+    return "Either crs is not the system of these coordinates, or the columns are not what their names say."
+
+
+def _fitting_change(array, crs, names, margins=(1.0, 1.0)):
+    "The change that brings all places into the area of their system, or within some degrees of it, in words; nothing if there is none."
     foot = 0.3048
     unit = crs.axis_info[0].unit_name
     factor = crs.axis_info[0].unit_conversion_factor
@@ -164,9 +178,9 @@ def _what_would_fit(array, crs, names, outside):
         trials.append(("The numbers fit as feet: multiply them by 0.3048, or name a system in feet in crs", array * foot))
         trials.append(("The numbers fit as kilometres: multiply them by 1000", array * 1000))
     for words, trial in trials:
-        if not places_outside(np.ascontiguousarray(trial), crs, (1.0, 1.0))[0].any():
-            return words + "; or crs is not the system of these coordinates."
-    return "Either crs is not the system of these coordinates, or the columns are not what their names say."
+        if not places_outside(np.ascontiguousarray(trial), crs, margins)[0].any():
+            return words
+    return ""
 
 
 def looks_exchanged(array, crs):
