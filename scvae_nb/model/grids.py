@@ -83,6 +83,7 @@ class Posterior:
             The row of the survey behind each site; by default sites are in the order of the survey.
         """
         self.order = np.arange(len(data)) if order is None else order
+        self._back = np.argsort(self.order)
         self.guide, self.data, self.spatial, self.batch_size = guide, data, spatial, _BATCH[data.values.device.type]
         torch.manual_seed(seed)
         with torch.no_grad():
@@ -109,7 +110,7 @@ class Posterior:
 
     def in_survey_order(self, sites):
         """An array or tensor (n, ...) with a row per site as one with a row per sample of the survey."""
-        return sites[np.argsort(self.order)]
+        return sites[self._back]
 
     def moments(self, rows):
         """Mean (b, L) and lower Cholesky factor (b, L, L) of the covariance of the spatial latents at a batch of sites."""
