@@ -74,7 +74,7 @@ def disturbed(folder, dice, lasts):
         if process.returncode == 0:
             return rows, output
         rows.append(dict(signal=name, moment=round(moment, 2), seconds=round(time.perf_counter() - sent, 2), code=process.returncode, resumed=kept,
-                         traceback="Traceback" in said, said=said.strip().splitlines()[-1][:120] if said.strip() else ""))
+                         traceback="Traceback" in said, said=said.replace(str(output), "OUTPUT").strip().splitlines()[-1][:120] if said.strip() else ""))
 
 
 def parse(arguments):
