@@ -3,6 +3,7 @@
     python benchmarks/convolutional.py                                   everything that is missing in the results
     python benchmarks/convolutional.py --case district --seed 0
     python benchmarks/convolutional.py --redo                            runs again what is there
+    python benchmarks/convolutional.py --device cuda                     trains on a GPU
 
 Three cases. `district`: a simulated prospect of 60 x 60 km, 900 samples, 33 deposits, cells of 250 m, nine layers as in Zhang et al. 2021 (singularity index
 of Ag, As, Au, Cu, Sb; two log-ratio components; distances to faults and to intrusions); the logarithms of the contents are interpolated by inverse squared
@@ -123,11 +124,11 @@ def both(case, size):
     return cut_patches(case[0], size, size // 2), cut_patches(case[0], size, size // 4)
 
 
-def settings(size, seed):
-    return {"batch_size": round(64 * (12 / size) ** 2), "random_state": seed, "progress": False}
+def settings(size, seed, device):
+    return {"batch_size": round(64 * (12 / size) ** 2), "random_state": seed, "device": device, "progress": False}
 
 
-def rivals(case, seed):
+def rivals(case, seed, _):
     """Simple scores of the same layers, of cells and as means over the patches of 12 cells that cover a cell."""
     layers, _, _, others = case
     learn, scored = both(case, 12)
@@ -150,14 +151,14 @@ def rivals(case, seed):
     return [(name, *row) for name, layer in maps.items() for row in scores(layer, case, "best direction" in name)]
 
 
-def autoencoders(case, seed, size):
+def autoencoders(case, seed, device, size):
     """Both architectures after 20 and 100 epochs: scores of their errors and correlations between them."""
     learn, scored = both(case, size)
     rows, errors = [], {}
     for architecture in "ab":
         for epochs in EPOCHS:
             start, name = time.process_time(), f"{architecture}, {size}, {epochs}"
-            model = ConvolutionalAutoencoder(architecture, n_epochs=epochs, **settings(size, seed)).fit(learn)
+            model = ConvolutionalAutoencoder(architecture, n_epochs=epochs, **settings(size, seed, device)).fit(learn)
             errors[name] = model.errors(scored)
             rows += [(f"{name}, seconds", "seconds", time.process_time() - start), (name, "loss", model.loss_curve_[-1])]
             rows += [(f"{name}, cover", *row) for row in scores(patches_to_map(errors[name], scored), case)]
@@ -167,20 +168,20 @@ def autoencoders(case, seed, size):
     return rows + [(f"{one} | {other}", "correlation", matrix.loc[one, other]) for k, one in enumerate(names) for other in names[k + 1:]]
 
 
-def left_out(case, seed):
+def left_out(case, seed, device):
     """Architecture b, patches of 12: correlations of the errors when each layer is left out."""
     learn, scored = both(case, 12)
-    found = leave_one_out(learn, scored, n_epochs=LEFT_OUT_EPOCHS, **settings(12, seed))
+    found = leave_one_out(learn, scored, n_epochs=LEFT_OUT_EPOCHS, **settings(12, seed, device))
     names, matrix = list(found.errors), found.matrix
     rows = [(f"{one} | {other}", "correlation", matrix.loc[one, other]) for k, one in enumerate(names) for other in names[k + 1:]]
     return rows + [(name, *row) for name in names for row in scores(patches_to_map(found.errors[name].to_numpy(), scored), case)]
 
 
-def classifiers(case, seed):
+def classifiers(case, seed, device):
     """An ensemble of three autoencoders b, patches of 12; classifiers by label share; and what the classifier knows of the half of the map that it has not
     seen."""
     learn, scored = both(case, 12)
-    ensemble = ConvolutionalEnsemble(3, **settings(12, 10 * seed)).fit(learn)
+    ensemble = ConvolutionalEnsemble(3, **settings(12, 10 * seed, device)).fit(learn)
     taught, asked = ensemble.errors(learn), ensemble.errors(scored)
     rows = [("ensemble of 3", *row) for row in scores(patches_to_map(asked.mean(axis=0), scored), case)]
     rows.append(("ensemble of 3", "spread over mean", (asked.std(axis=0, ddof=1) / asked.mean(axis=0)).mean()))
@@ -188,17 +189,17 @@ def classifiers(case, seed):
     for name, shares in SHARES.items():
         labels = label_by_errors(taught.mean(axis=0), *shares)
         known = labels >= 0
-        model = PatchClassifier(3, random_state=10 * seed, progress=False).fit(learn, labels)
+        model = PatchClassifier(3, random_state=10 * seed, device=device, progress=False).fit(learn, labels)
         maps = probability_map(model, scored)
         rows += [(name, *row) for row in scores(maps["probability"], case)]
         rows += [(name, "accuracy", model.score(learn.values[known], labels[known])), (name, "loss", np.mean([curve[-1] for curve in model.loss_curves_])),
                  (name, "mean spread", float(maps["spread"].mean()))]
-        half = PatchClassifier(1, random_state=10 * seed, progress=False).fit(learn.part(west), labels[west])
+        half = PatchClassifier(1, random_state=10 * seed, device=device, progress=False).fit(learn.part(west), labels[west])
         rows.append((name, "accuracy on the other half", half.score(learn.values[east & known], labels[east & known])))
     return rows
 
 
-JOBS = {"rivals": rivals} | {f"errors {size}": lambda case, seed, size=size: autoencoders(case, seed, size) for size in SIZES} | {
+JOBS = {"rivals": rivals} | {f"errors {size}": lambda case, seed, device, size=size: autoencoders(case, seed, device, size) for size in SIZES} | {
     "classifiers": classifiers, "leave one out": left_out}
 
 
@@ -208,6 +209,7 @@ def main():
     parser.add_argument("--job", nargs="+", choices=JOBS)
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--redo", action="store_true")
+    parser.add_argument("--device", default="cpu", help="where networks are trained: cpu, cuda or auto (cpu)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -224,7 +226,8 @@ def main():
                     continue
                 case = case or CASES[name](seed)
                 start = time.process_time()
-                rows = pd.DataFrame([dict(zip(COLUMNS, (name, seed, job, *row), strict=False)) for row in JOBS[job](case, seed)], columns=COLUMNS)
+                found = JOBS[job](case, seed, options.device)
+                rows = pd.DataFrame([dict(zip(COLUMNS, (name, seed, job, *row), strict=False)) for row in found], columns=COLUMNS)
                 pd.concat([part for part in (results[~same], rows) if len(part)]).round(4).to_csv(RESULTS, index=False)
                 print(f"{name}, seed {seed}, {job}: {len(rows)} rows, {time.process_time() - start:.0f} s", flush=True)
 

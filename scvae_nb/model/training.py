@@ -55,6 +55,8 @@ def isolated(seed, device="cpu"):
         # the matrices are small: a second thread gains a twentieth alone and loses fourfold beside another fit; with one thread the
         # result does not depend on the number of cores either
         torch.set_num_threads(1)
+        stack.callback(setattr, torch.backends.cudnn, "deterministic", torch.backends.cudnn.deterministic)
+        torch.backends.cudnn.deterministic = True  # on a GPU a convolution may else add in another order each time
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.enter_context(pyro.settings.context(module_local_params=True))
         stack.enter_context(pyro.validation_enabled(False))
