@@ -37,7 +37,7 @@ COMPARED = ("model.scvae", "denoised.csv")
 def command(output, *options):
     """Start the command."""
     script = ["denoise", "--example", "meuse", "-o", str(output), "--epochs", "4", "--quiet", *options]
-    call = [sys.executable, "-c", "from scvae_nb.cli.app import main; main()", *script]
+    call = [sys.executable, "-c", "from scvae_nb.cli.start import main; main()", *script]
     return subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

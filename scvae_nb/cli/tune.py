@@ -19,8 +19,9 @@ from .options import (AllowNegativeOption, BlankOption, ConfigOption, ControlsOp
                                   QualifiersOption, QuietOption, SeedOption, SheetOption, SkipOption, StatisticName, StatisticOption, ThousandsOption,
                                   ToCrsOption, TransformName, TransformOption, UnitsOption, app, layout_options, make_choice, make_option, split_duplicates,
                                   split_limits, split_names, split_units)
-from .runs import (check_output, check_values, contents, describe_survey, exit_on_signals, held, list_results, plain_messages, read_survey, staged,
+from .runs import (check_output, check_values, contents, describe_survey, held, list_results, plain_messages, read_survey, staged,
                                write_run)
+from .stopping import exit_on_signals
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/cli/20_tune.ipynb #76725c1c
