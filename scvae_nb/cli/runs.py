@@ -87,6 +87,7 @@ def plain_messages() -> Iterator[None]:
         except KeyboardInterrupt as stopped:
             if not getattr(stopped, "__notes__", None):
                 typer.secho("Stopped; nothing was written.", err=True, fg=typer.colors.YELLOW)
+                stopped.add_note("said")
             raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
         except ImportError as error:
             if "scvae_nb[" not in str(error):  # an extra that is not installed names itself; the rest is a bug

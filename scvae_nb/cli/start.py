@@ -6,7 +6,6 @@
 __all__ = ['main']
 
 # %% ../../nbs/cli/50_start.ipynb #sta00003
-import signal
 import sys
 
 from .stopping import Stopped, stop_on_signals
@@ -14,19 +13,16 @@ from .stopping import Stopped, stop_on_signals
 # %% ../../nbs/cli/50_start.ipynb #sta00006
 def main() -> None:
     """Entry point of `scvae-nb`; a run that is asked to stop (Ctrl-C, SIGTERM) keeps what it has done."""
-    stop_on_signals()
+    raised = stop_on_signals()
     try:
         from scvae_nb.cli import check, predict, targets, tune  # noqa: F401  (have commands of their own)
         from scvae_nb.cli.app import app
 
         app()
-    except Stopped as stopped:  # before a command was there to say so
-        print("Stopped; nothing was written.", file=sys.stderr)
+    except BaseException as error:
+        if not raised or (isinstance(error, SystemExit) and not error.code):
+            raise
+        stopped = raised[-1]
+        if not getattr(stopped, "__notes__", None):  # no command was there to say so
+            print("Stopped; nothing was written." if isinstance(error, (Stopped, SystemExit)) else "Stopped.", file=sys.stderr)
         raise SystemExit(128 + stopped.number) from None
-    except SystemExit as ended:  # the command line's library takes every interrupt for Ctrl-C
-        cause = ended.__context__
-        while cause is not None and not isinstance(cause, Stopped):
-            cause = cause.__context__
-        if cause is not None and ended.code == 128 + signal.SIGINT:
-            raise SystemExit(128 + cause.number) from None
-        raise

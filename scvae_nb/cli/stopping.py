@@ -21,9 +21,10 @@ class Stopped(KeyboardInterrupt):
 _PATIENCE = 2.0  # seconds after a signal within which another one is the same wish
 
 
-def stop_on_signals() -> None:
-    """From now on SIGINT and SIGTERM raise `Stopped`, once: Ctrl-C pressed twice does not cut off the writing of what is kept."""
-    last = [-_PATIENCE]
+def stop_on_signals() -> list[Stopped]:
+    """From now on SIGINT and SIGTERM raise `Stopped`, once: Ctrl-C pressed twice does not cut off the writing of what is kept. The list that is returned
+    holds what was raised, as a library may make another error of it."""
+    last, raised = [-_PATIENCE], []
 
     def stop(number, frame):
         now = time.monotonic()
@@ -32,10 +33,12 @@ def stop_on_signals() -> None:
         last[0] = now
         stopped = Stopped()
         stopped.number = number
+        raised.append(stopped)
         raise stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    return raised
 
 # %% ../../nbs/cli/03_stopping.ipynb #stp00010
 @contextmanager
