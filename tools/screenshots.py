@@ -19,8 +19,6 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 def draw(browser, page, picture, size):
     """Draw one page. Return what is wrong, or None."""
-    if not page.is_file():
-        return f"no such page: {page}. Make the pages with tools/check_site.py --keep"
     with tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}", f"--window-size={size}",
                    "--host-resolver-rules=MAP * ~NOTFOUND", f"--screenshot={picture.resolve()}", page.resolve().as_uri()]
@@ -39,6 +37,11 @@ def main():
     parser.add_argument("pages", nargs="*", default=PAGES, help=f"paths in that folder (default: {' '.join(PAGES)})")
     parser.add_argument("--size", default="1200,2400", help="width and height in pixels (default: %(default)s)")
     options = parser.parse_args()
+    absent = [options.folder / page for page in options.pages if not (options.folder / page).is_file()]
+    for page in absent:
+        print(f"no such page: {page}. Make the pages with tools/check_site.py --keep")
+    if absent:
+        return 1
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print(f"no browser; expected one of {', '.join(BROWSERS)} on the PATH")
