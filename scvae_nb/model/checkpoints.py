@@ -6,6 +6,7 @@
 __all__ = ['digest', 'Checkpoint']
 
 # %% ../../nbs/model/39_checkpoints.ipynb #29e3e91d
+import copy
 import hashlib
 import json
 import os
@@ -74,8 +75,9 @@ class Checkpoint:
         self.stages, self._written = _read(self.path, self.question) if self.path.exists() else {}, time.monotonic()
 
     def kept(self, stage):
-        """What is kept of a stage, a dict with `finished`, or None."""
-        return _restored(self.stages.get(stage))
+        """What is kept of a stage, a dict with `finished`, or None. A copy: an optimiser that takes it up moves it on in place, and an interrupt
+        before the next `keep` writes what is kept."""
+        return copy.deepcopy(_restored(self.stages.get(stage)))
 
     def keep(self, stage, content, finished=False):
         """Keep where a stage stands; in the file at once if it is finished, else now and then.
