@@ -634,7 +634,7 @@ def _prefer_all(guide, data, hidden, settings, start, fewer):
     return fewer
 
 # %% ../../nbs/model/42_em.ipynb #own00005
-_OWN_ROUNDS = 1.0  # of the rounds before: with half as many the variances had not settled
+_OWN_ROUNDS = 0.5  # of the rounds before
 
 
 def own_rounds(problem, state, done=0):

@@ -99,7 +99,7 @@ def _candidates(own, element, total):
     variance, number = float(own.variance[element]), int(own.range_number[element])
     if variance == 0:
         return _COARSE
-    shares = np.unique(np.clip(variance / float(total) * np.array([0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0]), 0.005, 0.95))
+    shares = np.unique(np.clip(variance / float(total) * np.array([0.6, 1.0, 1.6]), 0.005, 0.95))
     return [(int(np.clip(number + step, 0, len(RANGES) - 1)), float(share)) for step in (-1, 0, 1) for share in shares]
 
 # %% ../../nbs/model/21_own_fields.ipynb #ownupd01
