@@ -47,7 +47,8 @@ def _plain_column(cells, stated, reading):
     "The numbers of a column whose cells carry its unit; None where none does."
     # the same words stand in many cells: each is looked at once, and those that begin with a number and end in a letter or a sign
     words = pd.Series(pd.unique(cells.dropna())).astype("string")
-    if not words.str.fullmatch(r"\s*[<>≤≥&lgt;=]*\s*[-+]?[\d.,].*[^\d\s.,]\s*").any():
+    near = words[~words.str.strip().str[-1:].isin([*"0123456789.,"])]
+    if not near.str.fullmatch(r"\s*[<>≤≥&lgt;=]*\s*[-+]?[\d.,].*[^\d\s.,]\s*").any():
         return None
     text = cells.astype("string")
     parts = text.str.extract(rf"^{_CELL.pattern}$")

@@ -58,16 +58,17 @@ def find_control_samples(frame, ignore=(), repeats=False):
         if (flagged := _flagged(frame[name])) is not None:
             found[name] = ("flag", flagged)
         elif not is_numeric_dtype(frame[name].dtype):
-            worded = _worded(frame[name], repeats)
-            again = np.zeros(len(frame), dtype=bool) if repeats else _repeated_labels(frame[name], worded)
+            words = frame[name].dropna().unique()
+            worded = _worded(frame[name], words, repeats)
+            again = np.zeros(len(frame), dtype=bool) if repeats else _repeated_labels(frame[name], words, worded)
             if (worded | again).any():
                 found[name] = ("suffix" if again.any() else "word", worded | again)
     return found
 
 
-def _worded(column, repeats):
-    "Rows whose cell says that it is a control sample, in a column of which most cells do not."
-    words = pd.Series(column.dropna().unique()).astype("string")
+def _worded(column, words, repeats):
+    "Rows whose cell says that it is a control sample, in a column of which most cells do not; `words` are the different cells."
+    words = pd.Series(words).astype("string")
     kinds = bool(_KINDS.search(str(column.name)))
     # a quick look first: numbers and identifiers are many, and few of them hold such letters
     words = words[words.str.contains("[A-Za-z]", regex=True).fillna(False)]
@@ -164,10 +165,10 @@ def own_labels(labels):
     return labels.str.replace(r"(?<=\d)[\s_\-]+ORIG(?:INAL)?$", "", regex=True, case=False)
 
 
-def _repeated_labels(column, controls):
-    "Rows whose label is that of another row with D, DUP, R or the like behind it; `controls` are other control samples."
-    repeated, others = np.zeros(len(column), dtype=bool), column[~controls]
-    if others.nunique() < 0.9 * len(others):  # labels hardly ever occur twice, contents and words do
+def _repeated_labels(column, words, controls):
+    "Rows whose label is that of another row with D, DUP, R or the like behind it; `words` are the different cells, `controls` other control samples."
+    repeated, enough = np.zeros(len(column), dtype=bool), 0.9 * np.sum(~controls)
+    if len(words) < enough or column[~controls].nunique() < enough:  # labels hardly ever occur twice, contents and words do
         return repeated
     labels = column.astype("string")
     at = np.flatnonzero(labels.str.contains(r"[0-9][ _./-]*(?:FD|LD|PD|D|FDUP|LDUP|DUP|Dup|DP|R|REP|RPT|CHK|fd|ld|d|dup|rep)[ _-]?[0-9]?[ ]*$|^[*]?(?:DUP|Dup|"

@@ -77,7 +77,7 @@ def row_kind(cells):
         units = sum(_is_unit(cell) for cell in filled)
         if units and units + sum(cell.lower().strip("()[]") in _LENGTHS for cell in filled) >= 0.5 * len(filled):
             return "unit"
-    if sum(_is_known_name(cell) for cell in filled) >= 2 and numbers <= 0.2 * len(filled):
+    if numbers <= 0.2 * len(filled) and sum(_is_known_name(cell) for cell in filled) >= 2:
         return "header"
     return "data" if numbers >= 2 else "text"
 

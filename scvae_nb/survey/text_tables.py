@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from .columns import refuse_duplicated
 from .dialects import THOUSANDS, decimal_mark, find_delimiter, line_table, plain_numbers, read_bytes, split_lines
@@ -227,7 +227,7 @@ def _parsed(lines, body, names, width, mark, numeric):
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             frame = read(fields[:len(names)])
         # of a long file pandas decides piece by piece: columns that are numbers in one piece and text in another are read again, as text
-        pieces = [j for j in frame if frame[j].dtype == object and set(map(type, frame[j].dropna())) != {bool}]
+        pieces = [j for j in frame if frame[j].dtype == object and infer_dtype(frame[j], skipna=True) != "boolean"]
         for j, column in (read(pieces, str) if pieces else {}).items():
             frame[j] = column
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
