@@ -77,7 +77,12 @@ def run_points(model, output: Path, places, values, statistic: str, force: bool,
 def run_grid(model, output: Path, spacing: Optional[float], like: Optional[Path], mask: Optional[Path], statistic: str, force: bool) -> None:
     """Predict a raster and write it; says what it wrote."""
     started = time.perf_counter()
-    dataset = model.predict_grid(spacing, like, mask, path=output, statistic=statistic, force=force)
+    try:
+        dataset = model.predict_grid(spacing, like, mask, path=output, statistic=statistic, force=force)
+    except KeyboardInterrupt as stopped:
+        for note in getattr(stopped, "__notes__", ()):  # says where the tiles are; an interrupt with a note is not reported again
+            typer.secho("Stopped; " + note.replace("the same call", "the same command"), err=True, fg=typer.colors.YELLOW)
+        raise
     with dataset:
         rows, columns = dataset.sizes["y"], dataset.sizes["x"]
         system = dataset.rio.crs

@@ -15,7 +15,7 @@ import torch
 from ..geostatistics.neighbours import vecchia_order, vecchia_predecessors
 from ..geostatistics.vecchia import field_posterior, vecchia_factor
 from .linearisation import latents_on
-from .spatial_priors import matern_correlation, neighbourhood_distances
+from .spatial_priors import distances_between, matern_correlation
 
 # %% ../../nbs/model/34_cokriging.ipynb #fb708319
 _LEAST_INFORMATION = {torch.float32: 1e-4, torch.float64: 1e-8}  # beside the 1 of the prior; singular matrices then have a root
@@ -28,38 +28,41 @@ def information_root(information):
     return torch.cat([torch.linalg.cholesky_ex(part + least)[0] for part in information.split(_ROOTS_AT_ONCE)])
 
 
-def cokrige(places, near_places, root, right, ranges, smoothness):
+def cokrige(places, near_places, root, right, ranges, smoothness, group=slice(None)):
     """Posterior of fields at b places from what is known at k sites near each.
 
     Parameters
     ----------
     places : torch.Tensor, shape (b, 2)
-    near_places : torch.Tensor, shape (b, k, 2)
-    root : torch.Tensor, shape (b, k, L, L)
+    near_places : torch.Tensor, shape (g, k, 2)
+        A set of sites for each group of places that have the same sites near them.
+    root : torch.Tensor, shape (g, k, L, L)
         Roots of the information at these sites, see `information_root`.
-    right : torch.Tensor, shape (b, k, L)
+    right : torch.Tensor, shape (g, k, L)
         Precision-weighted data at these sites.
     ranges : torch.Tensor, shape (L,)
         Matern ranges, in the units of the places.
     smoothness : {0.5, 1.5, 2.5}
+    group : torch.Tensor of int, shape (b,), optional
+        The group of each place; by default each has a set of its own, and g is b. What is costly is done once for each group.
 
     Returns
     -------
     mean : torch.Tensor, shape (b, L)
     covariance : torch.Tensor, shape (b, L, L)
     """
-    to_site, between = neighbourhood_distances(places, near_places)
+    to_site, between = distances_between(places[:, None], near_places[group])[:, 0], distances_between(near_places, near_places)
     def correlation(distance):
         return matern_correlation(distance.to(right.dtype)[..., None] / ranges, smoothness)
-    among, towards = correlation(between), correlation(to_site)  # (b, k, k, L), (b, k, L)
+    among, towards = correlation(between), correlation(to_site)  # (g, k, k, L), (b, k, L)
     middle = torch.einsum("balm,bacl,bcln->bamcn", root, among, root).flatten(3, 4).flatten(1, 2)
     middle.diagonal(dim1=-2, dim2=-1).add_(1.0)
     said = torch.einsum("balm,bacl,bcl->bam", root, among, right).flatten(1)
-    reach = torch.einsum("balm,bal->baml", root, towards).flatten(1, 2)
+    reach = torch.einsum("balm,bal->baml", root[group], towards).flatten(1, 2)
     factor = torch.linalg.cholesky_ex(middle)[0]
-    solved = torch.linalg.solve_triangular(factor, torch.cat([reach, said[..., None]], -1), upper=False)
-    whitened, told = solved[..., :-1], solved[..., -1:]
-    mean = (towards * right).sum(1) - (whitened.transpose(1, 2) @ told)[..., 0]
+    told = torch.linalg.solve_triangular(factor, said[..., None], upper=False)[group]
+    whitened = torch.linalg.solve_triangular(factor[group], reach, upper=False)
+    mean = (towards * right[group]).sum(1) - (whitened.transpose(1, 2) @ told)[..., 0]
     covariance = torch.eye(right.shape[-1], dtype=right.dtype, device=right.device) - whitened.transpose(1, 2) @ whitened
     return mean, covariance
 

@@ -22,7 +22,7 @@ from .grids import Posterior
 from .linearisation import latents_on
 from .map_units import same_crs
 from .sites import SOLVED, SiteData, make_site_data, site_places
-from .spatial_priors import matern_correlation, neighbourhood_distances
+from .spatial_priors import distances_between, matern_correlation
 from ..survey.errors import SurveyError
 
 # %% ../../nbs/model/46_elsewhere.ipynb #bfb8ac22
@@ -114,34 +114,51 @@ def known_sites(model, survey=None):
 _JITTER = 1e-8  # on a unit variance: co-located sites have a common correlation matrix with an inverse
 
 
-def krige_fields(places, near_places, fields, ranges, smoothness):
+def krige_fields(places, near_places, fields, ranges, smoothness, group=slice(None)):
     """Simple kriging of fields that are known without error.
 
     Parameters
     ----------
     places : torch.Tensor, shape (b, 2)
-    near_places : torch.Tensor, shape (b, k, 2)
-    fields : torch.Tensor, shape (b, k, L)
+    near_places : torch.Tensor, shape (g, k, 2)
+        A set of sites for each group of places that have the same sites near them.
+    fields : torch.Tensor, shape (g, k, L)
         Values of the fields at these sites.
     ranges : torch.Tensor, shape (L,)
         Matern ranges, in the units of the places.
     smoothness : {0.5, 1.5, 2.5}
+    group : torch.Tensor of int, shape (b,), optional
+        The group of each place; by default each has a set of its own, and g is b.
 
     Returns
     -------
     torch.Tensor, shape (b, L)
     """
-    to_site, between = neighbourhood_distances(places.double(), near_places.double())
+    places, near_places = places.double(), near_places.double()
+    to_site, between = distances_between(places[:, None], near_places[group])[:, 0], distances_between(near_places, near_places)
     def correlation(distance):
         return matern_correlation(distance[..., None] / ranges.double(), smoothness).movedim(-1, 1)
-    among, towards = correlation(between), correlation(to_site)  # (b, L, k, k), (b, L, k)
+    among, towards = correlation(between), correlation(to_site)  # (g, L, k, k), (b, L, k)
     among.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
-    weights = torch.cholesky_solve(towards[..., None], torch.linalg.cholesky_ex(among)[0])[..., 0]
-    return (weights * fields.double().transpose(1, 2)).sum(-1).to(fields.dtype)
+    dual = torch.cholesky_solve(fields.double().transpose(1, 2)[..., None], torch.linalg.cholesky_ex(among)[0])[..., 0]  # (g, L, k)
+    return (towards * dual[group]).sum(-1).to(fields.dtype)
 
 # %% ../../nbs/model/46_elsewhere.ipynb #7c062124
 _AT_ONCE = {"cpu": 128, "cuda": 2048}  # places whose neighbourhoods are held at once
 _FIELD_NEIGHBOURS = 64  # known sites from which the mean is kriged; with 32 it is off by 0.05 prior standard deviations outside the survey
+
+
+class _Groups:
+    """Places that have the same sites near them: the sets of sites, (g, k), and the set of each place, (m,)."""
+
+    def __init__(self, near, device):
+        sets, group = np.unique(np.sort(near, axis=1), axis=0, return_inverse=True)
+        self.sets, self.group = torch.as_tensor(sets, device=device), torch.as_tensor(group.reshape(-1), device=device)
+
+    def of(self, rows):
+        """The sets of a batch of places, (g, k), and which of them each place has, (b,)."""
+        present, group = torch.unique(self.group[rows], return_inverse=True)
+        return self.sets[present], group
 
 
 class PlacesPosterior:
@@ -160,6 +177,12 @@ class PlacesPosterior:
         sites, asked = known.data.places.cpu().numpy(), self.places.cpu().numpy()
         near = informed[nearest_neighbours(sites[informed], _FIELD_NEIGHBOURS, queries=asked)[1]]
         self.near = torch.as_tensor(near, device=self.places.device)
+        self.close, self.wide = (_Groups(part, self.places.device) for part in (near[:, :DENOISE_NEIGHBOURS], near))
+
+    def alike(self):
+        """Numbers of all places, (m,): those with the same sites near them follow each other, so that a batch has few sets of them."""
+        order = np.lexsort([groups.group.cpu().numpy() for groups in (self.wide, self.close)])
+        return torch.as_tensor(order, device=self.places.device)
 
     @torch.no_grad()
     def moments(self, rows):
@@ -170,11 +193,11 @@ class PlacesPosterior:
         prior = self.guide.prior
         ranges = prior.log_range.detach()[on].exp().to(spatial.known.dtype)
         for at in torch.arange(len(rows), device=rows.device).split(_AT_ONCE[rows.device.type]):
-            places, wide = self.places[rows[at]], self.near[rows[at]]
-            near, sites = wide[:, :DENOISE_NEIGHBOURS], self.known.data.places[wide]
-            centre, covariance = cokrige(places, sites[:, :DENOISE_NEIGHBOURS], spatial.root[near], spatial.known[near], ranges, prior.smoothness)
+            places, sites, (near, group) = self.places[rows[at]], self.known.data.places, self.close.of(rows[at])
+            centre, covariance = cokrige(places, sites[near], spatial.root[near], spatial.known[near], ranges, prior.smoothness, group)
             if spatial.mean is not None:
-                centre = krige_fields(places, sites, spatial.mean[wide][..., on], ranges, prior.smoothness)
+                near, group = self.wide.of(rows[at])
+                centre = krige_fields(places, sites[near], spatial.mean[near][..., on], ranges, prior.smoothness, group)
             covariance.diagonal(dim1=-2, dim2=-1).add_(1e-6)
             mean[at[:, None], on] = centre.to(mean.dtype)
             factor[at[:, None, None], on[:, None], on] = torch.linalg.cholesky_ex(covariance)[0].to(mean.dtype)

@@ -194,10 +194,10 @@ def predict_cells(model, known, coordinates, statistic="median"):
         posterior, _ = posterior_at(model, places_as_survey(model, coordinates, distance_factor=1), known)
         def summarise(rows):
             return _signal(posterior, rows, model.transform_, model.scaler_, statistic)
-        on_cpu = posterior.data.values.device.type == "cpu"
-        batches = posterior.data.rows.split(_BATCH) if on_cpu else posterior.batches()
+        on_cpu, alike = posterior.data.values.device.type == "cpu", posterior.spatial.alike()
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count()) if on_cpu else 1) as pool:
-            return posterior.in_survey_order(np.concatenate(list(pool.map(summarise, batches)))).reshape(len(coordinates), -1)
+            cells = np.concatenate(list(pool.map(summarise, alike.split(_BATCH if on_cpu else posterior.batch_size))))
+        return posterior.in_survey_order(cells[alike.argsort().cpu().numpy()]).reshape(len(coordinates), -1)
 
 
 def predict_tile(model, known, grid, window, area=None, statistic="median"):
@@ -356,13 +356,16 @@ def check_grid_path(path, force=False):
 def _write_grid(path, made, grid, names, attributes, force, plan, progress):
     """Make every tile that is not there yet, then the file; see `predict_grid`."""
     windows, workshop = tiles(grid), Workshop(path, plan, force)
-    for number, window in enumerate(tqdm(windows, desc="predicting", unit="tile", disable=not progress)):
-        if not workshop.has(number):
-            workshop.keep(number, made(window))
     partial, (write, read) = path.with_name(f".{path.stem}.partial{path.suffix.lower()}"), _FORMATS[path.suffix.lower()]
     try:
+        for number, window in enumerate(tqdm(windows, desc="predicting", unit="tile", disable=not progress)):
+            if not workshop.has(number):
+                workshop.keep(number, made(window))
         write(partial, grid, names, attributes, ((window, workshop.read(number)) for number, window in enumerate(windows)))
         partial.replace(path)
+    except KeyboardInterrupt as stopped:
+        stopped.add_note(f"{sum(map(workshop.has, range(len(windows))))} of {len(windows)} tiles are kept in {workshop.folder}; the same call goes on from there.")
+        raise
     finally:
         partial.unlink(missing_ok=True)
     workshop.remove()
