@@ -46,7 +46,7 @@ def without_cell_units(frame, elements, stated, reading):
 def _plain_column(cells, stated, reading):
     "The numbers of a column whose cells carry its unit; None where none does."
     # the same words stand in many cells: each is looked at once, and those that begin with a number and end in a letter or a sign
-    words = pd.Series(pd.unique(cells.dropna())).astype("string")
+    words = pd.Series(cells.unique()).dropna().astype("string")
     near = words[~words.str.strip().str[-1:].isin([*"0123456789.,"])]
     if not near.str.fullmatch(r"\s*[<>≤≥&lgt;=]*\s*[-+]?[\d.,].*[^\d\s.,]\s*").any():
         return None

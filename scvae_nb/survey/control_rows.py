@@ -58,7 +58,7 @@ def find_control_samples(frame, ignore=(), repeats=False):
         if (flagged := _flagged(frame[name])) is not None:
             found[name] = ("flag", flagged)
         elif not is_numeric_dtype(frame[name].dtype):
-            words = frame[name].dropna().unique()
+            words = pd.Series(frame[name].unique()).dropna()
             worded = _worded(frame[name], words, repeats)
             again = np.zeros(len(frame), dtype=bool) if repeats else _repeated_labels(frame[name], words, worded)
             if (worded | again).any():
@@ -68,7 +68,7 @@ def find_control_samples(frame, ignore=(), repeats=False):
 
 def _worded(column, words, repeats):
     "Rows whose cell says that it is a control sample, in a column of which most cells do not; `words` are the different cells."
-    words = pd.Series(words).astype("string")
+    words = words.astype("string")
     kinds = bool(_KINDS.search(str(column.name)))
     # a quick look first: numbers and identifiers are many, and few of them hold such letters
     words = words[words.str.contains("[A-Za-z]", regex=True).fillna(False)]
