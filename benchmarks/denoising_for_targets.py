@@ -52,7 +52,7 @@ from scvae_nb.prospectivity.target_scores import roc_auc, success_curve
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "denoising_for_targets.csv"
 KEY = ["case", "seed", "input", "score", "deposits"]
-SEEDS = {"district": list(range(10)), "dense": [0, 1, 2], "alaska": [0]}
+SEEDS = {"district": list(range(10)), "dense": list(range(10)), "alaska": [0, 1, 2]}
 SETTINGS = {"district": {}, "dense": dict(extent=30.0, n_deposits=12, cell_size=500.0)}
 BLOCK = 10_000  # side of a block in Alaska, m
 
