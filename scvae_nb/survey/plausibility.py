@@ -136,12 +136,15 @@ def rows_above_all(values, censored, units):
     str
         A sentence; empty where there are none.
     """
+    worths = {column: PPM_PER_UNIT.get(units.get(column, ""), 0.0) * 1e-4 for column in values.columns}
+    # where the largest contents of all columns together are possible, no row can be above
+    if not sum(max(0.0, np.fmax.reduce(values[column].to_numpy(), initial=0.0) * worth) for column, worth in worths.items() if worth) > _MOST:
+        return ""
     heaviest: dict = {}
-    for column in values.columns:
+    for column, worth in worths.items():
         species, element = _species_of(column)
-        worth = PPM_PER_UNIT.get(units.get(column, ""))
         if species and worth:
-            mass = values[column].to_numpy() * (worth * 1e-4)
+            mass = values[column].to_numpy() * worth
             mass = np.where(np.isfinite(mass) & ~censored[column].to_numpy(), mass, 0.0)
             key, every = element or species, max(1, len(mass) // 5000)
             if key not in heaviest or np.median(mass[::every]) > np.median(heaviest[key][1][::every]):
