@@ -152,8 +152,8 @@ class _Groups:
     """Places that have the same sites near them: the sets of sites, (g, k), and the set of each place, (m,)."""
 
     def __init__(self, near, device):
-        sets, group = np.unique(np.sort(near, axis=1), axis=0, return_inverse=True)
-        self.sets, self.group = torch.as_tensor(sets, device=device), torch.as_tensor(group.reshape(-1), device=device)
+        sets, group = np.unique(np.sort(near.astype(np.int32), axis=1), axis=0, return_inverse=True)  # half the memory, of many places
+        self.sets, self.group = torch.as_tensor(sets, device=device).long(), torch.as_tensor(group.reshape(-1), device=device)
 
     def of(self, rows):
         """The sets of a batch of places, (g, k), and which of them each place has, (b,)."""
