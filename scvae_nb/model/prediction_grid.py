@@ -364,7 +364,8 @@ def _write_grid(path, made, grid, names, attributes, force, plan, progress):
         write(partial, grid, names, attributes, ((window, workshop.read(number)) for number, window in enumerate(windows)))
         partial.replace(path)
     except KeyboardInterrupt as stopped:
-        stopped.add_note(f"{sum(map(workshop.has, range(len(windows))))} of {len(windows)} tiles are kept in {workshop.folder}; the same call goes on from there.")
+        kept = sum(map(workshop.has, range(len(windows))))
+        stopped.add_note(f"{kept} of {len(windows)} tiles are kept in {workshop.folder}; the same call goes on from there.")
         raise
     finally:
         partial.unlink(missing_ok=True)
