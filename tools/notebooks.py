@@ -74,15 +74,6 @@ def runs(cell, slow):
     )
 
 
-def measure_while(wanted, measured):
-    """Start or stop the coverage of this process, if it is measured at all; `measured` holds whether it runs."""
-    coverage = sys.modules.get("coverage")
-    current = coverage and coverage.Coverage.current()
-    if current and wanted != measured[0]:
-        (current.start if wanted else current.stop)()
-        measured[0] = wanted
-
-
 def is_skipped(notebook):
     """Whether the front matter says `skip_exec: true`."""
     return str(notebook.frontmatter_.get("skip_exec", False)).lower() in ("true", "1", "yes")
@@ -94,10 +85,14 @@ def execute(path, notebook, slow):
     Under coverage, slow cells are not measured: what they run has quick cells of its own, and they take a quarter less time."""
     os.environ["IN_TEST"] = "1"
     shell = CaptureShell(path, mpl_format="png")
-    measured = [True]
+    coverage = sys.modules.get("coverage")
+    measuring, stopped = coverage and coverage.Coverage.current(), False
 
     def is_left_out(cell):
-        measure_while(not is_slow(cell), measured)
+        nonlocal stopped
+        if measuring and is_slow(cell) != stopped:
+            (measuring.start if stopped else measuring.stop)()
+            stopped = not stopped
         return not runs(cell, slow)
 
     try:
