@@ -319,7 +319,7 @@ class Learnt:
 
     @property
     def own_share_(self):
-        """Share of the signal's variance that each variable has to itself, in its own field; Series (q,), 0 where it has none."""
+        """Share of the signal's variance that each variable has to itself, in its own field; Series (q,), 0 where it has none. Rather too low than too high."""
         check_fitted(self)
         guide, own = self.guide_, self.guide_.generative.own.variance.detach().cpu().double()
         with isolated(self.seed_, next(guide.parameters()).device), torch.no_grad():
