@@ -59,18 +59,14 @@ def read(path):
     return processed
 
 
-def is_slow(cell):
-    """Whether `cell` is one that a quick run leaves out."""
-    return bool(cell.directives_.keys() & set(get_config().tst_flags.split()))
-
-
 def runs(cell, slow):
     """Whether `cell` is code that a run executes; `slow` says whether the slow ones belong to the run."""
+    flags = get_config().tst_flags.split()
     return (
         cell.cell_type == "code"
         and bool(cell.source.strip())
         and cell.directives_.get("eval:", [""])[0].lower() != "false"
-        and (slow or not is_slow(cell))
+        and (slow or not cell.directives_.keys() & set(flags))
     )
 
 
@@ -80,24 +76,12 @@ def is_skipped(notebook):
 
 
 def execute(path, notebook, slow):
-    """Run the cells of `notebook` in this process, from the notebook's folder; an exception stops it.
-
-    Under coverage, slow cells are not measured: what they run has quick cells of its own, and they take a quarter less time."""
+    """Run the cells of `notebook` in this process, from the notebook's folder; an exception stops it."""
     os.environ["IN_TEST"] = "1"
     shell = CaptureShell(path, mpl_format="png")
-    coverage = sys.modules.get("coverage")
-    measuring, stopped = coverage and coverage.Coverage.current(), False
-
-    def is_left_out(cell):
-        nonlocal stopped
-        if measuring and is_slow(cell) != stopped:
-            (measuring.start if stopped else measuring.stop)()
-            stopped = not stopped
-        return not runs(cell, slow)
-
     try:
         with contextlib.chdir(Path(path).parent):
-            shell.run_all(notebook, exc_stop=True, preproc=is_left_out)
+            shell.run_all(notebook, exc_stop=True, preproc=lambda cell: not runs(cell, slow))
     except Exception:
         if shell.exc is None:
             raise
