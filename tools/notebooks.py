@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -59,14 +60,18 @@ def read(path):
     return processed
 
 
+def is_slow(cell):
+    """Whether `cell` is one that a quick run leaves out."""
+    return bool(cell.directives_.keys() & set(get_config().tst_flags.split()))
+
+
 def runs(cell, slow):
     """Whether `cell` is code that a run executes; `slow` says whether the slow ones belong to the run."""
-    flags = get_config().tst_flags.split()
     return (
         cell.cell_type == "code"
         and bool(cell.source.strip())
         and cell.directives_.get("eval:", [""])[0].lower() != "false"
-        and (slow or not cell.directives_.keys() & set(flags))
+        and (slow or not is_slow(cell))
     )
 
 
@@ -76,12 +81,22 @@ def is_skipped(notebook):
 
 
 def execute(path, notebook, slow):
-    """Run the cells of `notebook` in this process, from the notebook's folder; an exception stops it."""
+    """Run the cells of `notebook` in this process, from the notebook's folder; an exception stops it.
+
+    Coverage does not measure slow cells: what they call is called by quick ones too, and they end a quarter sooner.
+    Its tracer is taken off and put back; `Coverage.stop` and `start` end in an error once torch is loaded."""
     os.environ["IN_TEST"] = "1"
     shell = CaptureShell(path, mpl_format="png")
+    tracers = [(where.settrace, where.gettrace()) for where in (sys, threading)]
+
+    def is_left_out(cell):
+        for settrace, tracer in tracers:
+            settrace(None if is_slow(cell) else tracer)
+        return not runs(cell, slow)
+
     try:
         with contextlib.chdir(Path(path).parent):
-            shell.run_all(notebook, exc_stop=True, preproc=lambda cell: not runs(cell, slow))
+            shell.run_all(notebook, exc_stop=True, preproc=is_left_out)
     except Exception:
         if shell.exc is None:
             raise

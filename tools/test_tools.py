@@ -189,6 +189,14 @@ class Tools(unittest.TestCase):
         self.module.write_text(self.module.read_text() + "def unused(x):\n" + "    x += 1\n" * 20)
         self.fails("run_notebooks", "--coverage", saying="fail-under")
 
+    def test_run_notebooks_measures_the_quick_cells(self):
+        self.module.write_text(self.module.read_text() + "def lengthy(x):\n" + "    x += 1\n" * 20)
+        call = "import torch\nfrom scvae_nb.survey.doubling import lengthy\nlengthy(1)"
+        write_notebook(self.room, [*SOUND, f"#| slow\n{call}"])
+        self.fails("run_notebooks", "--coverage", "--slow", saying="fail-under")
+        write_notebook(self.room, [*SOUND, call])  # behind a slow cell it measures again
+        self.passes("run_notebooks", "--coverage", "--slow")
+
     def test_run_notebooks_stops_what_hangs(self):
         write_notebook(self.room, [*SOUND, "while True: pass"])
         self.fails("run_notebooks", "--timeout", "4", "nbs/survey", saying="was stopped after 4 seconds")

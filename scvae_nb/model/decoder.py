@@ -12,7 +12,6 @@ import pyro
 import pyro.distributions as dist
 import torch
 import torch.nn.functional as F
-from pyro.nn import PyroModule
 from torch import nn
 
 from .censoring import reported_distribution
@@ -44,7 +43,7 @@ def decode_signal(weights, spatial):
     return spatial @ transposed("linear") + hidden @ transposed("output") + weights["intercept"].unsqueeze(-2)
 
 # %% ../../nbs/model/30_decoder.ipynb #b4ee9feb
-class GenerativeModel(PyroModule):
+class GenerativeModel(nn.Module):
     """p(W) p(z) p(z0) p(x | W, z, z0): decoder weights, fields, micro-scale latents and likelihood as Pyro sample sites."""
 
     def __init__(self, n_elements, n_spatial, n_microscale, hidden, likelihood, prior):

@@ -13,7 +13,6 @@ import pyro
 import pyro.distributions as dist
 import torch
 import torch.nn.functional as F
-from pyro.nn import PyroModule
 from torch import nn
 
 from .decoder import decode_signal
@@ -55,7 +54,7 @@ class Encoder(nn.Module):
         return widest * torch.tanh(mean / widest), variance
 
 # %% ../../nbs/model/32_guide.ipynb #195a5a84
-class Guide(PyroModule):
+class Guide(nn.Module):
     """q(W) q(z0 | x, z, W), an encoder for q(z | x), and the generative model that they belong to."""
 
     def __init__(self, generative, hidden):
