@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 import sysconfig
-from pathlib import Path
+from functools import partial
 
 from execnb.nbio import write_nb
 from nbdev.clean import nbdev_clean
@@ -80,15 +80,9 @@ def main():
     parser.add_argument("--slow", action="store_true", help="execute the cells marked `#| slow` too")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--timeout", type=int, default=3600, help="seconds that one notebook may take")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        return execute_one(Path(options.one), options.slow)
     paths, failed = notebooks.find(options.paths), 0
-    command = [sys.executable, __file__, *(["--slow"] if options.slow else []), "--one"]
-    for path, code, seconds, output in notebooks.run_each(
-        paths, lambda path: [*command, str(path)], options.workers, options.timeout
-    ):
+    for path, code, seconds, output in notebooks.run_each(paths, partial(execute_one, slow=options.slow), options.workers, options.timeout):
         failed += code not in (0, 3)
         word = {0: "executed", 3: "skip_exec"}.get(code, "FAILED")
         print(f"{word:10s} {seconds:7.1f} s  {notebooks.name(path)}", flush=True)

@@ -7,10 +7,14 @@ import of the exported module stands in for those cells: the tests meet what use
 Those that probably take longest begin first; a line each as it ends, then the ten slowest, then `N passed, N failed`.
 """
 import argparse
+import contextlib
 import os
 import re
 import subprocess
 import sys
+from functools import partial
+
+from coverage import Coverage
 
 import notebooks
 
@@ -37,8 +41,8 @@ def use_exported(notebook):
         )
 
 
-def run_one(path, slow):
-    """Run one notebook in this process. Return the exit code."""
+def run_one(path, slow, coverage):
+    """Run one notebook in this process, and measure what it runs if asked to. Return the exit code."""
     notebook = notebooks.read(path)
     if notebooks.is_skipped(notebook):
         print("skip_exec: nothing is run")
@@ -47,16 +51,19 @@ def run_one(path, slow):
     if not any(notebooks.runs(cell, slow) for cell in notebook.cells):
         print("no cell to run")
         return 3
-    return 0 if notebooks.execute(path, notebook, slow) else 1
+    measured = Coverage() if coverage else None
+    with measured.collect() if coverage else contextlib.nullcontext():
+        passed = notebooks.execute(path, notebook, slow)
+    if coverage:
+        measured.save()
+    return 0 if passed else 1
 
 
 def run_all(paths, slow, coverage, workers, timeout):
     """Run every notebook in its own process, print a line for each. Return how many passed and failed, and [(seconds, path)]."""
-    python = [sys.executable, *(["-m", "coverage", "run"] if coverage else [])]
-    flags = ["--slow"] if slow else []
     passed, failed, taken = 0, 0, []
     for path, code, seconds, output in notebooks.run_each(
-        notebooks.longest_first(paths), lambda path: [*python, __file__, *flags, "--one", str(path)], workers, timeout
+        notebooks.longest_first(paths), partial(run_one, slow=slow, coverage=coverage), workers, timeout
     ):
         passed, failed = passed + (code == 0), failed + (code not in (0, 3))
         taken.append((seconds, path))
@@ -85,11 +92,7 @@ def main():
     parser.add_argument("--coverage", action="store_true", help="measure scvae_nb, fail when too little of it is run")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--timeout", type=int, default=1200, help="seconds that one notebook may take")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        return run_one(options.one, options.slow)
-
     os.environ |= {"COVERAGE_FILE": str(notebooks.ROOT / ".coverage"), "COVERAGE_RCFILE": str(notebooks.ROOT / ".coveragerc")}
     if options.coverage:
         subprocess.run([sys.executable, "-m", "coverage", "erase"], cwd=notebooks.ROOT, check=True)

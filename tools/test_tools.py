@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 import unittest
 import unittest.mock
+from functools import partial
 from pathlib import Path
 
 import execnb.shell  # noqa: F401  (these are for the forks)
@@ -21,6 +21,9 @@ import nbdev.quarto
 import nbdev.serve
 import nbdev.test  # noqa: F401
 import pypandoc  # noqa: F401
+import torch  # noqa: F401
+
+from forks import fork
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = "# Doubling\n> Twice as much of a thing."
@@ -65,36 +68,19 @@ def run(folder, tool, *arguments):
     The process is a fork of this one, which has imported what the tools import and nothing of a project: to import nbdev
     anew for each of some sixty runs took longer than the runs themselves."""
     with tempfile.TemporaryFile("w+") as printed:
-        process = os.fork()
-        if not process:
-            become(folder, folder / "tools" / f"{tool}.py", arguments, printed)
+        process = fork(partial(as_script, folder, folder / "tools" / f"{tool}.py", arguments), printed)
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         printed.seek(0)
         return code, printed.read()
 
 
-def become(folder, script, arguments, printed):
-    """Turn this fork into `python script arguments`, run from `folder`; it ends here."""
-    code = 1
-    try:
-        for descriptor, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, printed.fileno()), (2, printed.fileno())):
-            os.dup2(file, descriptor)
-        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), *(open(at, "w", closefd=False, buffering=1) for at in (1, 2))
-        os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
-        os.chdir(folder)
-        sys.argv, sys.path[:] = [str(script), *arguments], [str(script.parent), str(folder), *sys.path[1:]]
-        runpy.run_path(str(script), run_name="__main__")
-        code = 0
-    except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else 0 if done.code is None else 1
-        if isinstance(done.code, str):
-            print(done.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def as_script(folder, script, arguments):
+    """What `python script arguments` does, from `folder`. Return the exit code where the script does not exit itself."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    os.chdir(folder)
+    sys.argv, sys.path[:] = [str(script), *arguments], [str(script.parent), str(folder), *sys.path[1:]]
+    runpy.run_path(str(script), run_name="__main__")
+    return 0
 
 
 def run_program(folder, *arguments):
