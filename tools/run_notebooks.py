@@ -3,8 +3,8 @@
     python tools/run_notebooks.py [--slow] [--coverage] [--workers 2] [NOTEBOOK OR FOLDER ...]
 
 `nbdev_test` runs the export cells themselves, so that the modules that users import count as never run. Here an
-import of the exported module stands in for those cells: the tests meet what users get, and coverage sees it.
-Those that probably take longest begin first; a line each as it ends, then the ten slowest, then `N passed, N failed`.
+import of the exported module stands in for those cells: the tests meet what users get, and coverage, which leaves
+out slow cells, sees it. Those that probably take longest begin first; a line each as it ends, then the ten slowest, then `N passed, N failed`.
 """
 import argparse
 import contextlib
