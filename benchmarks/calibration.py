@@ -8,14 +8,15 @@
 
 The surveys are not in the repository: SCVAE_NB_DATA names their folder (default: ../shared/data beside the clone). A run is a method on a
 design (a tenth of the cells, or five folds of blocks) of a survey with a seed. Its rows, one per element and one for all, are in the results
-as soon as it ends: stop with Ctrl-C and run the same command to go on. Columns: `coverage_NN`, the share of hidden values inside the central
-interval; `within_8`, the share of elements whose 90 % interval holds between 82 and 98 %; `crps`, `rmse` and `bias` in ln units; `pit_p`.
+as soon as it ends: stop with Ctrl-C and run the same command to go on; the folds of a run that was stopped are kept.
+Columns: `coverage_NN`, the share of hidden values inside the central interval; `within_8`, the share of elements whose 90 % interval holds
+between 82 and 98 %; `crps`, `rmse` and `bias` in ln units; `pit_p`.
 """
 import argparse
 import os
+import pickle
 import signal
 import sys
-import time
 import warnings
 from itertools import product
 from pathlib import Path
@@ -80,18 +81,21 @@ def make(method, seed, device):
 METHODS = ("marginal", "kriging", "forest", "scvae_nb")
 
 
-def run(survey, key, device):
-    """Rows of one run: a dict per element, and one for all."""
-    start = time.perf_counter()
+def run(survey, key, device, folder):
+    """Rows of one run: a dict per element, and one for all. The folds of a run that is stopped are kept in `folder`."""
+    kept = folder / f"unfinished_{'_'.join(map(str, key.values()))}.pickle"
+    earlier = pickle.loads(kept.read_bytes()) if kept.exists() else None
     held = cross_validate(make(key["method"], key["seed"], device), survey, key["design"], n_splits=FOLDS[key["design"]], share=0.1,
-                          spacing=SPACING[key["survey"]], n_draws=N_DRAWS, random_state=key["seed"], progress=False)
+                          spacing=SPACING[key["survey"]], n_draws=N_DRAWS, random_state=key["seed"], progress=False, resume=earlier)
     if held.n_folds < FOLDS[key["design"]]:  # what an interrupt leaves is not a result
+        kept.write_bytes(pickle.dumps(held))
         raise KeyboardInterrupt
+    kept.unlink(missing_ok=True)
     table = held.table()
     summary = table.summary()
     summary.loc[ALL, "within_8"] = table.within(0.9, 0.08)
     summary.loc[ALL, "row_error_90"] = table.intervals.loc[(ALL, 0.9), "row_error"]
-    summary.loc[ALL, "seconds"] = time.perf_counter() - start
+    summary.loc[ALL, "seconds"] = sum(held.seconds)
     return summary.reset_index().to_dict("records")
 
 
@@ -126,7 +130,7 @@ def perform(chosen, options, folder):
                 surveys[key["survey"]] = SURVEYS[key["survey"]](folder)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                rows = [base | {"status": "ok", "note": ""} | row for row in run(surveys[key["survey"]], key, options.device)]
+                rows = [base | {"status": "ok", "note": ""} | row for row in run(surveys[key["survey"]], key, options.device, options.results.parent)]
             whole = rows[-1]
             bar.write(f"{told}: 90 % holds {whole['coverage_90']:.3f}, CRPS {whole['crps']:.4f}, {whole['seconds']:.0f} s")
         except Exception as error:  # one method that fails does not stop the rest

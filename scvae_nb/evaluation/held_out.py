@@ -225,6 +225,8 @@ def _predict_hidden(model, original, survey, hidden, n_draws, seed, log):
     "Draws (D, m) and truth of the hidden cells, on the scale that `log` says; and whether that is logarithms."
     fitted = clone(model, safe=False)
     fitted.fit(survey)
+    if getattr(fitted, "interrupted_", False):  # it makes do with what it has learnt; that is not the model that was to be judged
+        raise KeyboardInterrupt
     result = fitted.denoise(survey)
     # cells are scored one by one: draws that are right at every site will do, and are many times faster than joint ones
     draw = getattr(result, "sample_sites", None) or result.sample
