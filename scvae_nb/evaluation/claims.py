@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from .against_duplicates import duplicate_ratio
 from .calibration import central_interval, crps_from_draws, interval_coverage, log_score
 from .cell_predictors import krige_cells
-from .held_out import hide_blocks, hide_cells, without_cells
+from .held_out import hide_blocks, hide_cells, raise_if_interrupted, without_cells
 from .objectives import cell_log_scores, closure_check, closure_excess
 from .scores import Layers, fitted_parameters, closure_by_lag, distribution_statistics, gather_layers, layer_variograms, mean_of_draws
 from ..geostatistics.kriging import automatic_variogram
@@ -455,6 +455,13 @@ def hidden_quantities(candidate, survey, rows, hidden, association=None, signal=
     return found | score_of(hidden & rows[:, None] & ~np.isnan(raw)), score_of(alone) if alone.any() else {}
 
 # %% ../../nbs/evaluation/80_claims.ipynb #092dea8d
+def _fit_clone(method, survey):
+    "A clone of a method, fitted."
+    fitted = clone(method, safe=False).fit(survey)
+    raise_if_interrupted(fitted)
+    return fitted
+
+
 def interpolation_quantities(method, survey, design="random", share=0.2, cells=0.0, spacing=None, association=None, signal=None, n_draws=200, random_state=0):
     """Hide samples and cells, fit, and score what was hidden: one fit; see `hidden_quantities`.
 
@@ -480,7 +487,7 @@ def interpolation_quantities(method, survey, design="random", share=0.2, cells=0
         of `held_out_scores`. With `cells`, those scores of single hidden cells, under their plain names.
     """
     seen, rows, hidden = hide_samples(survey, design, share, cells, spacing, random_state)
-    candidate = as_candidate(seen, clone(method, safe=False).fit(seen).denoise())
+    candidate = as_candidate(seen, _fit_clone(method, seen).denoise())
     found, alone = hidden_quantities(candidate, survey, rows, hidden, association, signal, None, type(method).__name__ == "Raw", n_draws, random_state)
     return {f"{name}_{design}": value for name, value in found.items()} | alone
 
@@ -564,7 +571,7 @@ def judge(method, survey, *, association=None, truth=None, designs=("random", "b
     apart = without_cells(survey, survey.values.notna() & False)  # a copy that knows neither truth nor duplicates
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SurveyWarning)
-        candidate = as_candidate(apart, clone(method, safe=False).fit(apart).denoise())
+        candidate = as_candidate(apart, _fit_clone(method, apart).denoise())
         found = describe_candidate(candidate, survey, truth, association, max_lag, random_state)
         for design in designs:
             found |= interpolation_quantities(method, apart, design, 0.2, 0.1 if design == "random" else 0.0, spacing, association,

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
 
-from .held_out import hidden_folds, known_truth
+from .held_out import hidden_folds, known_truth, raise_if_interrupted
 from .scores import works_on_logs
 from ..geostatistics.variograms import experimental_variogram, fit_variogram, variogram_samples
 from ..model.density import predictive_log_density
@@ -331,6 +331,7 @@ def _fit(method, survey):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         method.fit(survey)
+        raise_if_interrupted(method)
         return method.denoise(survey), bool(getattr(method, "converged_", True))
 
 # %% ../../nbs/evaluation/70_objectives.ipynb #94665fdf
